@@ -1,0 +1,278 @@
+"""The facade: what a surface may ask for, and the only place where adapters are joined to the engine.
+
+Surfaces (command line, chat, MCP, web) translate into these calls and decide nothing themselves. Slow libraries are
+imported by the method that needs them, so that ``status`` and ``--help`` stay quick.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import InvalidFile, LeaseLost, RequestRefused, UsageError
+from pilothouse.guard.state import RunState, fold
+from pilothouse.model import Person
+from pilothouse.ports import Boundary, Clock, Journal, Personas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pilothouse.canonical import Json
+    from pilothouse.engine.advance import Standing
+    from pilothouse.engine.world import World
+    from pilothouse.events import Event, Started
+    from pilothouse.ports import Lease
+
+FOLDER = ".pilothouse"
+LEASE_SECONDS = 30
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        """The present in UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        import time  # noqa: PLC0415
+
+        time.sleep(max(0.0, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person or a job asks for: "ship product X"."""
+
+    product: str
+    workflow: str = ""
+    version: str = ""
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    dry_run: bool = False
+
+
+def os_user(channel: str) -> Person:
+    """The operating system's user: known by nothing but the account (until clearance is built)."""
+    return Person(getpass.getuser(), channel)
+
+
+def _nobody(_event: Event, _state: RunState) -> None:
+    """Nobody listens."""
+
+
+def _nothing(_name: str, _step: str) -> None:
+    """The boundary hook outside of the crash suite."""
+
+
+@dataclass
+class Pilothouse:
+    """One project folder, opened.
+
+    Args:
+        project: the folder that holds pilothouse.yml.
+        environ: the conductor's environment; children receive allow-listed parts of it only.
+        listen: called with every appended event and the run's state (progress).
+    """
+
+    project: Path
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    clock: Clock = field(default_factory=SystemClock)
+    listen: Callable[[Event, RunState], None] = _nobody
+    boundary: Boundary = _nothing
+    personas: Personas | None = None
+    _journal: Journal | None = None
+
+    # --- the ledger ---------------------------------------------------------------------------------------------
+
+    @property
+    def journal(self) -> Journal:
+        """The project's ledger, opened on first use."""
+        if self._journal is None:
+            from pilothouse.ledger.sqlite import SqliteJournal  # noqa: PLC0415
+
+            folder = self.project / FOLDER
+            folder.mkdir(exist_ok=True)
+            ignore = folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            self._journal = SqliteJournal(folder / "ledger.db")
+        return self._journal
+
+    def close(self) -> None:
+        """Give back what is held."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def runs(self, product: str | None = None) -> list[RunState]:
+        """All runs, oldest first, of one product or of all."""
+        if self._journal is None and not (self.project / FOLDER / "ledger.db").exists():
+            return []
+        found: list[RunState] = []
+        for chain in self.journal.chains():
+            if chain == "_global" or (product is not None and chain != product):
+                continue
+            by_run: dict[str, list[Event]] = {}
+            for event in self.journal.read(chain):
+                by_run.setdefault(event.run, []).append(event)
+            found.extend(fold(events) for events in by_run.values())
+        return sorted(found, key=lambda state: state.started_at)
+
+    def find(self, run: str = "") -> RunState:
+        """A run by id; without an id the one run that is not over, or else the latest.
+
+        Raises:
+            UsageError: there is no such run, or more than one is meant.
+        """
+        runs = self.runs()
+        if run:
+            for state in runs:
+                if state.run == run:
+                    return state
+            known = ", ".join(state.run for state in runs[-5:]) or "none yet"
+            raise UsageError("no-such-run", f"there is no run {run!r}", f"latest runs: {known}")
+        going = [state for state in runs if not state.over]
+        if len(going) > 1:
+            listed = ", ".join(f"{state.run} ({state.started.product})" for state in going)
+            raise UsageError("which-run", f"more than one run is open: {listed}", "name one of them")
+        if going or runs:
+            return (going or runs)[-1]
+        raise UsageError("no-runs", "nothing was shipped from this project yet", "start with: pilothouse ship PRODUCT")
+
+    # --- starting -----------------------------------------------------------------------------------------------
+
+    def start(self, request: Request, who: Person) -> str:
+        """Start a run; its id. Nothing but the ledger is changed.
+
+        Raises:
+            UsageError: unknown product or workflow, invalid files.
+            RequestRefused: the product is busy, or there is nothing to roll back.
+        """
+        from pilothouse import starting  # noqa: PLC0415
+
+        return starting.start(self, request, who)
+
+    def rehearse(self, request: Request, who: Person) -> tuple[RunState, list[str]]:
+        """Every check and the whole plan, with no effect at all (INT-3).
+
+        Returns:
+            The state with its plan, and the reasons why the real run would be refused now.
+        """
+        from pilothouse import starting  # noqa: PLC0415
+
+        return starting.rehearse(self, request, who)
+
+    # --- going on -----------------------------------------------------------------------------------------------
+
+    def world(self, state: RunState) -> World:
+        """The world of a run that exists: from the bytes that its Started holds, never from what lies about now."""
+        from pilothouse.composition import world_of  # noqa: PLC0415
+
+        return world_of(self, state.run, state.started, state.started_at)
+
+    def advance(self, run: str, world: World | None = None) -> Standing:
+        """Go on with a run, once, under the product's lease.
+
+        Raises:
+            RequestRefused: another conductor is at work on the product.
+            LedgerError: the ledger cannot be read or written.
+        """
+        from pilothouse.engine.advance import advance  # noqa: PLC0415
+
+        state = self.find(run)
+        world = world or self.world(state)
+        with self._holding(state.started.product) as lease:
+            world.lease = lease
+            standing = advance(run, world)
+        self._render_state_file()
+        return standing
+
+    def follow(self, run: str, *, approve: Callable[[RunState, str], bool] | None = None) -> Standing:
+        """Go on until the run waits for a person, rests or is over; watches are waited for.
+
+        Args:
+            approve: asked at each open checkpoint; True where it approved (a scripted approval).
+        """
+        world = self.world(self.find(run))
+        while True:
+            standing = self.advance(run, world)
+            wait = standing.wait
+            if wait is None:
+                return standing
+            if wait.reason_code == "watch" and wait.until:
+                pause = (datetime.fromisoformat(wait.until) - self.clock.now()).total_seconds()
+                self.clock.sleep(min(pause, 5.0))
+            elif not (wait.checkpoint and approve and approve(standing.state, wait.checkpoint)):
+                return standing
+
+    @contextmanager
+    def _holding(self, chain: str) -> Iterator[Callable[[], Lease | None]]:
+        from pilothouse.ledger.heartbeat import holding  # noqa: PLC0415
+
+        holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        try:
+            with holding(self.journal, chain, holder, self.clock, seconds=LEASE_SECONDS) as held:
+                yield lambda: held.lease
+        except LeaseLost as lost:
+            raise RequestRefused(
+                "product-busy", f"another conductor is at work on {chain}: {lost.message}",
+                "wait for it, or look at it with: pilothouse status",
+            ) from lost  # fmt: skip
+
+    def _render_state_file(self) -> None:
+        from pilothouse.stateview import render_state_file  # noqa: PLC0415
+
+        render_state_file(self)
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    def resume(self, run: str, who: Person, *, lift_hold: str = "", settle: str = "", reason: str = "") -> str:
+        """Set a run going again (the caller follows it); its id.
+
+        Raises:
+            UsageError: nothing to resume, or an exception without its reason.
+        """
+        from pilothouse import people  # noqa: PLC0415
+
+        return people.resume(self, self.find(run), who, lift_hold=lift_hold, settle=settle, reason=reason)
+
+    def approve(self, run: str, who: Person, ask: Callable[[str, str], str]) -> RunState:
+        """Draw a word, show it through ``ask(card, word)``, compare what comes back, and record the outcome (APR-1, 2).
+
+        Raises:
+            RequestRefused: nothing waits, the word was wrong or late, the checkpoint expired.
+        """
+        from pilothouse import people  # noqa: PLC0415
+
+        return people.approve(self, self.find(run), who, ask)
+
+    def approve_scripted(self, state: RunState, checkpoint: str) -> bool:
+        """Approve by the file that policy names, where it covers this checkpoint (APR-6)."""
+        from pilothouse import people  # noqa: PLC0415
+
+        return people.approve_scripted(self, state, checkpoint)
+
+    def reject(self, run: str, who: Person, reason: str) -> RunState:
+        """Reject what waits; durable."""
+        from pilothouse import people  # noqa: PLC0415
+
+        return people.reject(self, self.find(run), who, reason)
+
+    def abort(self, run: str, who: Person, reason: str) -> RunState:
+        """End a run; durable. An act that is under way gets its outcome recorded all the same."""
+        from pilothouse import people  # noqa: PLC0415
+
+        return people.abort(self, self.find(run), who, reason)
+
+    def reopened_from(self, started: Started) -> None:
+        """Refuse bytes of a newer Pilothouse (an older one's are read as they are)."""
+        if started.tool_version.split(".")[0] > "0":
+            raise InvalidFile("ledger", 0, f"the run was started by Pilothouse {started.tool_version}", "upgrade first")

@@ -1,0 +1,79 @@
+"""Scripted approvals for CI: the file that policy names, read from the remote's base ref and nowhere else (APR-6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pilothouse import config, yamlfile
+from pilothouse.errors import InvalidFile, RequestRefused
+from pilothouse.guard.approval import ScriptedApproval
+from pilothouse.guard.state import RunState
+
+if TYPE_CHECKING:
+    from pilothouse.app import Pilothouse
+    from pilothouse.ports import Tools
+
+
+def read_from_base(app: Pilothouse, state: RunState) -> tuple[ScriptedApproval, ...]:
+    """The scripted approvals that hold for a run: policy and file as they are at the run's pinned commit.
+
+    The working tree has no say: whoever can edit it could otherwise approve their own release.
+
+    Raises:
+        InvalidFile: the file is not what it should be.
+    """
+    tools = app.world(state).tools
+    sha = state.started.to_sha
+    policy = config.parse(_text(tools, sha, "pilothouse.yml"), f"{sha[:7]}:pilothouse.yml").policy
+    if policy.scripted_approvals is None:
+        return ()
+    path = policy.scripted_approvals
+    return parse(_text(tools, sha, path), f"{sha[:7]}:{path}")
+
+
+def named_by_policy(app: Pilothouse, state: RunState) -> str:
+    """The path of the approvals file that policy names on the base ref, or an empty string."""
+    sha = state.started.to_sha
+    text = _text(app.world(state).tools, sha, "pilothouse.yml")
+    return config.parse(text, f"{sha[:7]}:pilothouse.yml").policy.scripted_approvals or ""
+
+
+def _text(tools: Tools, sha: str, path: str) -> str:
+    facts = tools.observe("git.file", {"sha": sha, "path": path}).facts
+    if facts.get("found") is not True:
+        raise RequestRefused("approvals-file-missing", f"{path} does not exist on the base ref at {sha[:7]}",
+                             "commit it to the base branch: the working tree does not count")  # fmt: skip
+    return str(facts["text"])
+
+
+def parse(text: str, path: str) -> tuple[ScriptedApproval, ...]:
+    """The entries of an approvals file.
+
+    Raises:
+        InvalidFile: with file, line and what was expected.
+    """
+    doc = yamlfile.load(text, path)
+    reader = yamlfile.Reader(doc)
+    if reader.required("version", int) != 1:
+        raise InvalidFile(path, 1, "this version of the approvals file is not known", "write: version: 1")
+    entries = []
+    for item in reader.items("approvals"):
+        entries.append(
+            ScriptedApproval(
+                item.required("checkpoint", str), item.required("product", str), item.required("workflow", str),
+                item.required("approver", str), _moment(item.required("expires", str), path, item.line),
+                item.optional("standing", bool, default=False),
+            )
+        )  # fmt: skip
+        item.done()
+    reader.done()
+    return tuple(entries)
+
+
+def _moment(text: str, path: str, line: int) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidFile(path, line, f"{text!r} is no date", "write: 2027-01-31 or 2027-01-31T12:00:00+00:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -1,0 +1,145 @@
+"""From the shape of pilothouse.yml to the plain frozen values that tools and guard see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pilothouse import settings
+from pilothouse.canonical import Json
+from pilothouse.config import shapes
+
+
+def configuration(shape: shapes.Configuration, source: str, path: str) -> settings.Configuration:
+    """The configuration as frozen values; ``source`` is the file's text, ``path`` the file as the person knows it."""
+    products = {name: _product(name, product) for name, product in shape.products.items()}
+    policy = settings.Policy(
+        checkpoint_expires=shape.policy.checkpoint_expires // 1000,
+        scripted_approvals=shape.policy.scripted_approvals,
+        allow_short_watch=shape.policy.allow_short_watch,
+        unconfigured_suites=shape.policy.unconfigured_suites,
+    )
+    seen = {name: visible(product) for name, product in products.items()}
+    return settings.Configuration(products, shape.workflow, policy, source, path, seen)
+
+
+def visible(product: settings.Product) -> dict[str, Json]:
+    """What ``{setting: dotted.path}`` of a workflow sees of a product (docs/configuration.md lists it)."""
+    production = product.environments["production"]
+    watch: dict[str, Json] = {"window_ms": 0, "every_ms": 0}
+    if product.watch is not None:
+        watch = {"window_ms": product.watch.window_ms, "every_ms": product.watch.every_ms}
+    return {
+        "blocker_labels": list(product.readiness.blocker_labels),
+        "delete_branch": product.delete_branch,
+        "has_database": production.database is not None,
+        "has_drift": all(environment.settings is not None for environment in product.environments.values()),
+        "has_forge": product.forge is not None,
+        "has_logs": any(environment.logs is not None for environment in product.environments.values()),
+        "has_performance": "performance" in product.suites,
+        "has_staging": "staging" in product.environments,
+        "has_watch": product.watch is not None,
+        "release_labels": [product.readiness.release_label],
+        "rollback_minutes": product.rollback.minutes,
+        "rollback_restore_asks": product.rollback.restore == "ask",
+        "watch": watch,
+    }
+
+
+def _product(name: str, shape: shapes.Product) -> settings.Product:
+    both = {"staging": shape.environments.staging, "production": shape.environments.production}
+    return settings.Product(
+        name=name,
+        title=shape.title or name,
+        path=shape.path,
+        remote=shape.remote,
+        base=shape.base,
+        forge=_forge(shape.forge),
+        versioning=settings.Versioning(
+            scheme=shape.versioning.scheme,
+            tag_prefix=shape.versioning.tag_prefix,
+            changelog=shape.versioning.changelog,
+            files=tuple(settings.VersionFile(file.path, file.pattern) for file in shape.versioning.files),
+        ),
+        readiness=settings.Readiness(
+            checks=tuple(shape.readiness.checks),
+            allow_skipped=tuple(shape.readiness.allow_skipped),
+            blocker_labels=tuple(shape.readiness.blocker_labels),
+            release_label=shape.readiness.release_label,
+        ),
+        suites={
+            suite_name: settings.Suite(tuple(suite.run), suite.timeout / 1000, suite.environment)
+            for suite_name, suite in shape.suites.items()
+        },
+        not_verified=tuple(shape.not_verified),
+        environments={key: _environment(key, value) for key, value in both.items() if value is not None},
+        drift_ignore=tuple(shape.drift.ignore),
+        watch=_watch(shape.watch),
+        rollback=settings.Rollback(shape.rollback.minutes, shape.rollback.restore),
+        delete_branch=shape.finalise.delete_branch,
+        notify=tuple(settings.Notice(notice.channel, getattr(notice, "path", "")) for notice in shape.notify),
+    )
+
+
+def _forge(shape: shapes.Forge | None) -> settings.Forge | None:
+    if shape is None:
+        return None
+    return settings.Forge(shape.kind, shape.repository, tuple(shape.credentials), tuple(shape.environment))
+
+
+def _watch(shape: shapes.Watch | None) -> settings.WatchRule | None:
+    if shape is None:
+        return None
+    return settings.WatchRule(
+        window_ms=shape.window,
+        every_ms=shape.every,
+        error_rate=settings.Threshold(shape.error_rate.rise, shape.error_rate.unit),
+        latency=settings.Threshold(shape.latency.rise, shape.latency.unit, shape.latency.quantile),
+    )
+
+
+def _environment(name: str, shape: shapes.Environment) -> settings.Environment:
+    return settings.Environment(
+        name=name,
+        url=shape.url,
+        deploy=_deploy(shape.deploy),
+        health=settings.Health(
+            path=shape.health.path,
+            version=shape.health.version,
+            times=shape.health.times,
+            every=shape.health.every / 1000,
+            timeout=shape.health.timeout / 1000,
+            deadline=shape.health.deadline / 1000,
+            allow_private=shape.health.allow_private,
+        ),
+        credentials=tuple(shape.credentials),
+        database=_database(shape.database),
+        logs=settings.Logs(tuple(shape.logs.run), tuple(shape.logs.reject)) if shape.logs else None,
+        settings=_argv(shape.settings),
+        metrics_path=shape.metrics.path if shape.metrics else None,
+    )
+
+
+def _deploy(shape: shapes.PushDeploy | shapes.CommandDeploy) -> settings.Deploy:
+    if isinstance(shape, shapes.PushDeploy):
+        return settings.Deploy("push", branch=shape.branch, timeout=shape.timeout / 1000)
+    return settings.Deploy("command", command=_command(shape), timeout=shape.timeout / 1000)
+
+
+def _database(shape: shapes.Database | None) -> settings.Database | None:
+    if shape is None:
+        return None
+    return settings.Database(
+        identity=shape.identity,
+        pending=tuple(shape.pending),
+        migrate=_command(shape.migrate),
+        backup=_command(shape.backup),
+        restore=_command(shape.restore),
+    )
+
+
+def _command(shape: shapes.Command | shapes.CommandDeploy) -> settings.Command:
+    return settings.Command(tuple(shape.run), _argv(shape.probe), _argv(shape.verify), shape.timeout / 1000)
+
+
+def _argv(argv: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if argv is None else tuple(argv)

@@ -1,0 +1,280 @@
+"""The shape of pilothouse.yml as pydantic models: strict, every key known. Field descriptions become the JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from pilothouse.config.scalars import (
+    Argv,
+    Branch,
+    Duration,
+    Identity,
+    InsidePath,
+    Line,
+    Name,
+    Remote,
+    Repository,
+    TagPrefix,
+    Url,
+    UrlPath,
+    Variable,
+    milliseconds,
+)
+
+
+class Shape(BaseModel):
+    """A mapping of pilothouse.yml."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: object) -> object:
+        # Before everything else: a misspelt key must be called misspelt, not its right spelling missing.
+        for key in data if isinstance(data, dict) else ():
+            if key not in cls.model_fields:
+                raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "known": list(cls.model_fields)})
+        return data
+
+
+def _duration(default: str, about: str) -> Any:  # noqa: ANN401  a field's default is untyped in pydantic, too
+    return Field(default=milliseconds(default), description=about, json_schema_extra={"default": default})
+
+
+def _list(about: str, *default: str) -> Any:  # noqa: ANN401  as above
+    return Field(default_factory=lambda: list(default), description=about, json_schema_extra={"default": list(default)})
+
+
+class Command(Shape):
+    """A command that acts. Without ``probe`` its acts are of class H: after a crash a person is asked."""
+
+    run: Argv = Field(description="what acts")
+    probe: Argv | None = Field(default=None, description="prints {state: absent|applied|conflict, …}; never changes anything")
+    verify: Argv | None = Field(default=None, description="read-after-write in place of the probe")
+    timeout: Duration = _duration("5m", "how long one call may take")
+
+
+class Suite(Shape):
+    """A test command, run in an isolated checkout of the pinned commit."""
+
+    run: Argv = Field(description="the command; exit 0 is a pass only together with its own count of tests")
+    timeout: Duration = _duration("5m", "how long it may take")
+    environment: Variable | None = Field(default=None, description="the variable that carries the environment's URL")
+
+
+class PushDeploy(Shape):
+    """A deployment by moving a branch of the remote; what listens to that branch deploys."""
+
+    model: Literal["push"] = Field(description="a push to a branch deploys")
+    branch: Branch = Field(description="the branch whose push deploys")
+    timeout: Duration = _duration("5m", "how long the environment may take to answer with the new version")
+
+
+class CommandDeploy(Shape):
+    """A deployment by a command."""
+
+    model: Literal["command"] = Field(description="a command deploys")
+    run: Argv = Field(description="what deploys; {environment}, {version}, {commit} and {key} stand for one argument each")
+    probe: Argv | None = Field(default=None, description="prints {state: absent|applied|conflict, …}; never changes anything")
+    verify: Argv | None = Field(default=None, description="read-after-write in place of the probe")
+    timeout: Duration = _duration("5m", "how long one call may take")
+
+
+class Health(Shape):
+    """When an environment counts as healthy."""
+
+    path: UrlPath = Field(description="the path that answers 200 when all is well")
+    version: UrlPath = Field(description="the path that answers the running version and commit")
+    times: int = Field(default=3, ge=1, le=100, description="looks in a row that must be good")
+    every: Duration = _duration("2s", "pause between two looks")
+    timeout: Duration = _duration("5s", "how long one look may take")
+    deadline: Duration = _duration("2m", "after this long without enough good looks it is unhealthy")
+    allow_private: bool = Field(default=False, description="permit loopback and private addresses (else refused)")
+
+
+class Database(Shape):
+    """An environment's database, reached through the project's own commands."""
+
+    identity: Identity = Field(description="must equal what `pending` answers as database")
+    pending: Argv = Field(description="prints the applied and the pending migrations as one JSON object")
+    migrate: Command = Field(description="applies the migrations {names}")
+    backup: Command = Field(description="makes the backup {key}")
+    restore: Command = Field(description="restores the backup {key}")
+
+
+class Logs(Shape):
+    """Recent log lines, read at the staging sign-off."""
+
+    run: Argv = Field(description="prints recent log lines")
+    reject: list[Line] = Field(min_length=1, description="texts that must not be among them")
+
+
+class Metrics(Shape):
+    """The Prometheus text page of an environment."""
+
+    path: UrlPath = Field(description="http_requests_total{code} and http_request_duration_seconds_bucket")
+
+
+class Environment(Shape):
+    """Where the product runs."""
+
+    url: Url = Field(description="its address; no user, password or query in it")
+    credentials: list[Variable] = _list("variables that only commands acting on this environment receive")
+    deploy: Annotated[PushDeploy | CommandDeploy, Field(discriminator="model")] = Field(description="how a commit gets there")
+    health: Health = Field(description="when it counts as healthy")
+    database: Database | None = Field(default=None, description="its database, where it has one")
+    logs: Logs | None = Field(default=None, description="its logs, read at the sign-off")
+    settings: Argv | None = Field(default=None, description="prints its settings as JSON without secrets, compared for drift")
+    metrics: Metrics | None = Field(default=None, description="its metrics page, needed for a watch")
+
+
+class Environments(Shape):
+    """The two environments that a release goes through."""
+
+    staging: Environment | None = Field(default=None, description="where a release is proven")
+    production: Environment = Field(description="where users are")
+
+
+class Forge(Shape):
+    """Where pull requests, checks, issues and releases live."""
+
+    kind: Literal["github"] = Field(description="the forge's kind")
+    repository: Repository = Field(description="owner/name, always given to gh as -R")
+    credentials: list[Variable] = _list("variables that only gh receives")
+    environment: list[Variable] = _list("further variables, not secret, handed through to gh")
+
+
+class VersionFile(Shape):
+    """A file that carries the version."""
+
+    path: InsidePath = Field(description="the file, relative to the product's folder")
+    pattern: str = Field(default="", description="a regular expression with one group around the version")
+
+
+def _path_alone(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+class Versioning(Shape):
+    """How versions are decided and where they are written."""
+
+    scheme: Literal["semver"] = Field(default="semver", description="semantic versioning")
+    tag_prefix: TagPrefix = Field(default="v", description="what stands before the version in a tag")
+    changelog: InsidePath = Field(default="CHANGELOG.md", description="the changelog, in Keep-a-Changelog form")
+    files: list[
+        Annotated[VersionFile, BeforeValidator(_path_alone, json_schema_input_type=str | VersionFile)]
+    ] = Field(default_factory=list, description="package.json and pyproject.toml are known by name, others need a pattern")  # fmt: skip
+
+
+class Readiness(Shape):
+    """What must hold before a release starts."""
+
+    checks: list[Line] = _list("names of the required checks; empty: every check that reported, and at least one")
+    allow_skipped: list[Line] = _list("checks that may be skipped or neutral")
+    blocker_labels: list[Line] = _list("an open issue with one of these labels blocks", "critical", "high")
+    release_label: Line = Field(default="next-release", description="an open pull request with this label blocks")
+
+
+class Drift(Shape):
+    """How staging and production may differ."""
+
+    ignore: list[Line] = _list("keys of the settings that may differ")
+
+
+class ErrorRate(Shape):
+    """How much the share of failed requests may rise over the baseline."""
+
+    rise: int = Field(ge=1, le=100_000, description="how much more than the baseline is too much")
+    unit: Literal["points", "relative"] = Field(description="points: percentage points; relative: per cent of the baseline")
+
+
+class Latency(Shape):
+    """How much slower than the baseline requests may become."""
+
+    rise: int = Field(ge=1, le=100_000, description="how much more than the baseline is too much")
+    unit: Literal["points", "relative"] = Field(description="points: milliseconds; relative: per cent of the baseline")
+    quantile: Literal["p50", "p95", "p99"] = Field(description="which latency is compared")
+
+
+class Watch(Shape):
+    """The watch after a deployment. Its window is part of what is approved and is never shortened."""
+
+    window: Duration = Field(description="how long production is watched; under 15m only with policy.allow_short_watch")
+    every: Duration = _duration("15s", "pause between two looks")
+    error_rate: ErrorRate = Field(description="threshold for failed requests")
+    latency: Latency = Field(description="threshold for slow requests")
+
+
+class Rollback(Shape):
+    """What the approver is told about the way back."""
+
+    minutes: int = Field(default=5, ge=1, le=1440, description="how long undoing takes, told on the card")
+    restore: Literal["ask", "auto"] = Field(
+        default="ask", description="ask: every restore asks a person; auto: only one that loses data does"
+    )
+
+
+class Finalise(Shape):
+    """What happens to the release branch at the end."""
+
+    delete_branch: bool = Field(default=False, description="delete the release branch once main contains it")
+
+
+class ConsoleNotice(Shape):
+    """Notices on the terminal."""
+
+    channel: Literal["console"] = Field(description="the terminal")
+
+
+class FileNotice(Shape):
+    """Notices as JSON lines in a file."""
+
+    channel: Literal["file"] = Field(description="a file of JSON lines")
+    path: InsidePath = Field(description="the file, inside the project")
+
+
+class Product(Shape):
+    """What ships: one repository, one path in it."""
+
+    title: Line | None = Field(default=None, description="its name for people; default: the product's name")
+    path: InsidePath = Field(default=".", description="its folder in the repository")
+    remote: Remote = Field(default="origin", description="the git remote that is released from")
+    base: Branch = Field(default="main", description="the branch that is released")
+    forge: Forge | None = Field(default=None, description="its forge")
+    versioning: Versioning = Field(default_factory=Versioning, description="how versions are decided and written")
+    readiness: Readiness = Field(default_factory=Readiness, description="what must hold before a release starts")
+    suites: dict[Name, Suite] = Field(default_factory=dict, description="test commands by name: e2e, smoke, performance, …")
+    not_verified: list[Line] = _list("what nobody checks; shown on the card")
+    environments: Environments = Field(description="staging and production")
+    drift: Drift = Field(default_factory=Drift, description="how staging and production may differ")
+    watch: Watch | None = Field(default=None, description="the watch after a deployment")
+    rollback: Rollback = Field(default_factory=Rollback, description="the way back")
+    finalise: Finalise = Field(default_factory=Finalise, description="what happens at the end")
+    notify: list[Annotated[ConsoleNotice | FileNotice, Field(discriminator="channel")]] = Field(
+        default_factory=list, description="where notices go"
+    )
+
+
+class Policy(Shape):
+    """What code enforces beyond the workflow."""
+
+    checkpoint_expires: Duration = _duration("3d", "how long a checkpoint waits for a person")
+    scripted_approvals: InsidePath | None = Field(
+        default=None, description="a file with approvals for CI, read from the base branch of the remote, never from disk"
+    )
+    allow_short_watch: bool = Field(default=False, description="permit a watch window under 15m; shown on the card")
+    unconfigured_suites: Literal["refuse", "allow"] = Field(
+        default="refuse", description="what a suite that is not configured means at a gate"
+    )
+
+
+class Configuration(Shape):
+    """pilothouse.yml: the products of a project, and its policy."""
+
+    version: Literal[1] = Field(description="the format's version")
+    workflow: Name = Field(default="release", description="what `pilothouse ship` starts")
+    products: dict[Name, Product] = Field(min_length=1, description="what ships, by name")
+    policy: Policy = Field(default_factory=Policy, description="what code enforces beyond the workflow")

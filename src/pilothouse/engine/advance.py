@@ -1,0 +1,167 @@
+"""The only engine: fold, find the next step, decide, perform, record, until the run must wait or is done.
+
+Anyone may call ``advance`` at any time on any machine that holds the product's lease; calling it again after a kill is
+the recovery. Nothing sleeps here: a wait is returned, with the time it is due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pilothouse.engine.checkpoint import open_checkpoint
+from pilothouse.engine.perform import perform
+from pilothouse.engine.plan import applies, compile_plan
+from pilothouse.engine.steps import evidence_for, observe, record_findings, verdict
+from pilothouse.engine.watch import watch
+from pilothouse.engine.world import Log, World, bound_of
+from pilothouse.errors import ChainMoved, ToolFailed
+from pilothouse.events import Branched, CheckpointExpired, Ended, Halted, Planned, Refused, Skipped, VerdictGiven
+from pilothouse.guard.approval import expired
+from pilothouse.guard.decide import Decision, decide, next_step, on_trouble, unhandled
+from pilothouse.guard.state import MAIN, RunState
+from pilothouse.model import Kind, Permit, Refuse, Step, Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a run stands when ``advance`` returns: its state, and what it waits for, if it waits."""
+
+    state: RunState
+    wait: Wait | None = None
+
+
+def advance(run: str, world: World) -> Standing:
+    """Go on with a run until it waits, rests, halts or is done.
+
+    Raises:
+        LedgerError: the ledger cannot be read or written, or another conductor holds the product.
+    """
+    log = Log.open(world, run)
+    while True:
+        if log.state.over or log.state.refused or log.state.halted:
+            return Standing(log.state)
+        try:
+            wait = _one(log)
+        except ChainMoved:
+            # An approval or an abort came in: what was decided on the older state is void, so decide again.
+            log.refresh()
+            continue
+        if wait is not None:
+            return Standing(log.state, wait)
+
+
+def _one(log: Log) -> Wait | None:
+    """Do the next thing; a Wait when nothing can be done now."""
+    world, state = log.world, log.state
+    step = next_step(world.workflow, state)
+    if step is None:
+        log.append(_ending(log))
+        return None
+    left_over = unhandled(step, state)
+    if left_over is not None:
+        _trouble(log, step, *left_over)
+        return None
+    if step.kind is Kind.ACT and state.plan is None:
+        plan = compile_plan(world, state)
+        log.append(Planned(plan.digest, tuple(act.as_json() for act in plan.acts), dict(plan.basis)))
+    if not _open_intent(step, state) and applies(step, world, log.state) is False:
+        log.append(Skipped(step.id, "its condition does not hold for this release"))
+        return None
+    try:
+        evidence_for(log, step)
+        decision = decide(step, world.workflow, log.state, bound_of(world, log.state), world.now())
+        record_findings(log, step, decision.findings)
+        return _carry_out(log, step, decision)
+    except ToolFailed as failure:
+        _trouble(log, step, failure.reason_code, failure.message, failure.hint)
+        return None
+
+
+def _open_intent(step: Step, state: RunState) -> bool:
+    act = state.acts.get(step.id)
+    return act is not None and act.open is not None
+
+
+def _carry_out(log: Log, step: Step, decision: Decision) -> Wait | None:
+    match decision.answer:
+        case Wait() as wait:
+            return _wait(log, step, wait)
+        case Refuse() as refusal:
+            cited = tuple(item for finding in refusal.findings for item in finding.evidence)
+            _trouble(log, step, refusal.reason_code, refusal.message, refusal.hint, cited)
+            return None
+        case Permit() as permit:
+            return _do(log, step, permit, decision)
+
+
+def _wait(log: Log, step: Step, wait: Wait) -> Wait | None:
+    if wait.checkpoint is not None:
+        return _at_checkpoint(log, wait.checkpoint)
+    if step.asks_unless is not None and step.id not in log.state.verdicts:
+        # What the gate found is put as a hold of the step's agent, so that lifting it is one act of one person.
+        log.append(VerdictGiven(step.id, step.agent, "hold", (wait.message,), (), "guard"))
+    return wait
+
+
+def _do(log: Log, step: Step, permit: Permit, decision: Decision) -> Wait | None:
+    match step.kind:
+        case Kind.OBSERVE | Kind.DRAFT:
+            observe(log, step)
+        case Kind.VERDICT:
+            verdict(log, step)
+        case Kind.CHECKPOINT:
+            return _at_checkpoint(log, step.id)
+        case Kind.WATCH:
+            return watch(log, step)
+        case Kind.ACT:
+            _act(log, step, permit, decision)
+    return None
+
+
+def _act(log: Log, step: Step, permit: Permit, decision: Decision) -> None:
+    planned = log.state.plan.act(step.id) if log.state.plan else None
+    assert planned is not None and decision.arguments is not None  # the guard permits only what is planned
+    # A failure is in the ledger now; its consequence is the next turn's, so that a kill in between changes nothing.
+    perform(log, planned, permit, decision.arguments)
+
+
+def _at_checkpoint(log: Log, checkpoint: str) -> Wait | None:
+    known = log.state.checkpoints.get(checkpoint)
+    if known is None or known.opened is None:
+        if log.state.plan is None:
+            plan = compile_plan(log.world, log.state)
+            log.append(Planned(plan.digest, tuple(act.as_json() for act in plan.acts), dict(plan.basis)))
+        open_checkpoint(log, checkpoint)
+        known = log.state.checkpoints[checkpoint]
+    assert known.opened is not None
+    if expired(known, log.world.now()):
+        log.append(CheckpointExpired(checkpoint, known.opened.approval_digest))
+        return None
+    return Wait("checkpoint", log.world.workflow.step(checkpoint).target, known.opened.expires_at, checkpoint)
+
+
+def _trouble(log: Log, step: Step, code: str, message: str, hint: str, cited: tuple[str, ...] = ()) -> None:
+    """A step failed or was refused: rest, take the contingent branch, or halt, as the guard says."""
+    way = on_trouble(step, log.world.workflow, log.state)
+    if way == "halt":
+        hint = hint or "bring production to a good state by hand, then: pilothouse resume"
+        log.append(Halted(step.id, f"{log.state.branch}-failed", f"{step.id}: {message}", hint))
+    elif way == "rest":
+        log.append(Refused(step.id, code, message, hint, cited))
+    else:
+        severity = "critical" if code in {"unhealthy", "no-effect", "deploy-failed"} else "high"
+        returns = log.world.workflow.branches[way].ends == "halted"
+        log.append(Branched(way, step.id, severity, code, message, returns=returns))
+
+
+def _ending(log: Log) -> Ended | Halted:
+    state, workflow = log.state, log.world.workflow
+    if state.branch == MAIN:
+        outcome = "rolled-back" if workflow.name == "rollback" else "done"
+        return Ended(outcome, f"{workflow.title} finished")
+    branch = workflow.branches[state.branch]
+    assert state.branched is not None
+    if branch.ends == "halted":
+        return Halted(state.branched.at_step, state.branched.reason_code, state.branched.message,
+                      "finish by hand what is prepared for you, then resume: the run goes on from there")  # fmt: skip
+    return Ended(branch.ends, state.branched.message)

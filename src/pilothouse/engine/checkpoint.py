@@ -1,0 +1,65 @@
+"""Opening a checkpoint: gather what the approval will be bound to, render the card by code, write both down (APR-3, 5)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pilothouse.canonical import Json, digest, sha256_hex
+from pilothouse.engine.pins import read_pins, remaining
+from pilothouse.engine.world import Log, iso
+from pilothouse.events import CheckpointOpened
+from pilothouse.guard.approval import approval_digest, difference
+from pilothouse.guard.references import Unresolved, fact_of, resolve
+from pilothouse.guard.state import MAIN
+from pilothouse.model import PlannedAct
+
+
+def open_checkpoint(log: Log, checkpoint: str) -> None:
+    """Open a checkpoint, for the first time or again after something changed.
+
+    Raises:
+        ToolFailed: a pin could not be read; the checkpoint does not open on what is not known.
+    """
+    state, world = log.state, log.world
+    assert state.plan is not None
+    pins = read_pins(log, remaining(state, checkpoint, MAIN))
+    basis: dict[str, Json] = {
+        "run": state.run,
+        "checkpoint": checkpoint,
+        "plan": state.plan.digest,
+        "acts": [_shown(act, log) for act in state.plan.acts if act.checkpoint == checkpoint],
+        "pins": pins,
+        "evidence": {gate: item for gate, item in sorted(_judged(log).items())},
+        "exceptions": list(state.exceptions),
+    }
+    changes = _changes(log, checkpoint, basis)
+    card = world.render_card(state, checkpoint, {**basis, "difference": list(changes)})
+    basis["card"] = sha256_hex(card.encode())
+    expires = iso(world.now() + timedelta(seconds=world.configuration.policy.checkpoint_expires))
+    log.append(CheckpointOpened(checkpoint, approval_digest(basis), card, basis, pins, expires, changes))
+
+
+def _shown(act: PlannedAct, log: Log) -> Json:
+    """One covered act as the approval sees it: resolved where known, text bodies by digest."""
+    facts = log.state.facts()
+    shown: dict[str, Json] = {}
+    for name, value in act.arguments.items():
+        try:
+            worth = resolve(value, lambda _form, ref: fact_of(facts, ref))
+        except Unresolved:
+            worth = value
+        long = isinstance(worth, str) and len(worth) > 200
+        shown[name] = {"sha256": digest(worth)} if long else worth
+    return {"step": act.step, "tool": act.tool, "branch": act.branch, "arguments": shown}
+
+
+def _judged(log: Log) -> dict[str, Json]:
+    return {f"{step}/{gate}": judged.message for (step, gate), judged in log.state.judged.items()}
+
+
+def _changes(log: Log, checkpoint: str, basis: dict[str, Json]) -> tuple[str, ...]:
+    """What differs from the card that was shown before, where there was one."""
+    known = log.state.checkpoints.get(checkpoint)
+    if known is None or known.shown is None:
+        return ()
+    return difference({"pins": known.shown.pins}, {"pins": basis["pins"]})

@@ -1,0 +1,143 @@
+"""One act, exactly: intend, probe, fresh look, apply, read back, record (architecture, "An act, exactly").
+
+This is the only place that calls ``Tools.apply``; a test walks the code to make sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pilothouse.canonical import Json, digest
+from pilothouse.engine.pins import changed_pins
+from pilothouse.engine.world import Log
+from pilothouse.errors import ToolFailed
+from pilothouse.events import Done, Failed, Halted, Intended
+from pilothouse.guard.state import ActState, approved_digest
+from pilothouse.model import EffectClass, Permit, PlannedAct, Presence, Probe
+
+SETTLE_SECONDS = 1.0  # between the two equal looks of a quiescing act after a crash
+LOOKS = 10  # at most, until two in a row are equal
+
+
+def perform(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> None:
+    """Carry out one permitted act; what came of it is in the ledger when this returns.
+
+    Raises:
+        ChainMoved: somebody appended before the intent; nothing moved.
+        LeaseLost: another conductor took over; nothing more moves.
+    """
+    world, known = log.world, log.state.acts.get(act.step, ActState())
+    _check_permit(log, act, permit, arguments)
+    crashed = known.open is not None
+    if not crashed:
+        world.boundary("before-intent", act.step)
+        log.append(
+            Intended(
+                act.step, act.tool, dict(arguments), permit.key, permit.plan_digest, permit.approval_digest, act.branch,
+                known.attempts + 1,
+            )
+        )  # fmt: skip
+        world.journal.sync()
+        world.boundary("after-intent", act.step)
+    if crashed and act.effect is EffectClass.HUMAN:
+        return _halt(log, act, "unknown-outcome", f"whether {act.step} happened cannot be told by code",
+                     f"look, then: pilothouse resume {permit.run} --settle {act.step}=applied|absent --reason …",
+                     keep_open=True)  # fmt: skip
+    try:
+        seen = _look(log, act, arguments, permit.key, twice=crashed and act.effect is EffectClass.QUIESCE)
+    except ToolFailed as failure:
+        return _fail(log, act, failure)
+    return _go_on(log, act, permit, arguments, seen)
+
+
+def _check_permit(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> None:
+    state = log.state
+    plan_digest = state.plan.digest if state.plan else None
+    approval = approved_digest(state, act.checkpoint) if act.checkpoint else None
+    if (
+        permit.run != state.run
+        or permit.step != act.step
+        or permit.plan_digest != plan_digest
+        or permit.branch != state.branch
+        or permit.approval_digest != approval
+        or permit.arguments_digest != digest(dict(arguments))
+        or (act.checkpoint and approval is None)
+    ):
+        raise AssertionError(f"the permit for {permit.step} does not fit the ledger; this is a bug in Pilothouse")
+
+
+def _look(log: Log, act: PlannedAct, arguments: Mapping[str, Json], key: str, *, twice: bool) -> Probe:
+    tools = log.world.tools
+    seen = tools.probe(act.tool, arguments, key)
+    if not twice:
+        return seen
+    for _ in range(LOOKS):
+        log.world.clock.sleep(SETTLE_SECONDS)
+        again = tools.probe(act.tool, arguments, key)
+        if again == seen:
+            return seen
+        seen = again
+    return Probe(Presence.UNKNOWN, "it does not come to rest")
+
+
+def _go_on(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json], seen: Probe) -> None:
+    match seen.presence:
+        case Presence.APPLIED:
+            return _done(log, act, seen, found=True)
+        case Presence.CONFLICT:
+            return _halt(log, act, "conflict", f"{act.step}: {seen.detail}", "nothing was changed; a person must look")
+        case Presence.UNKNOWN:
+            return _halt(log, act, "unknown-state", f"{act.step}: {seen.detail}", "look, then resume")
+        case Presence.ABSENT:
+            pass
+    if act.checkpoint is not None:
+        try:
+            changed = changed_pins(log, act)
+        except ToolFailed as failure:
+            return _fail(log, act, failure)
+        if changed:
+            message = "changed since it was approved: " + "; ".join(changed)
+            hint = "the approval is void; the checkpoint opens again with the difference"
+            return _fail(log, act, ToolFailed("plan-changed", message, hint))
+    return _apply(log, act, permit, arguments)
+
+
+def _apply(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> None:
+    tools = log.world.tools
+    attempt: ToolFailed | None = None
+    try:
+        tools.apply(act.tool, arguments, permit)
+    except ToolFailed as failure:
+        attempt = failure  # says what was seen, not what is: the read-back below decides (I5)
+    log.world.boundary("after-apply", act.step)
+    try:
+        seen = tools.verify(act.tool, arguments, permit.key)
+    except ToolFailed as failure:
+        seen = Probe(Presence.UNKNOWN, f"{act.step} could not be read back: {failure.message}")
+    match seen.presence:
+        case Presence.APPLIED:
+            return _done(log, act, seen, found=False)
+        case Presence.UNKNOWN:
+            return _halt(log, act, "unknown-outcome", seen.detail, "look at the target, then resume", keep_open=True)
+        case _:
+            detail = seen.detail or f"{act.step} had no effect"
+            return _fail(log, act, attempt or ToolFailed("no-effect", detail, "look at the target, then resume"))
+
+
+def _done(log: Log, act: PlannedAct, seen: Probe, *, found: bool) -> None:
+    moves: dict[str, Json] = dict(seen.moves)
+    log.append_outcome(Done(act.step, log.evidence_id(), seen.facts, moves, found=found, summary=seen.detail))
+    log.world.boundary("after-outcome", act.step)
+    log.world.journal.sync()
+
+
+def _fail(log: Log, act: PlannedAct, failure: ToolFailed) -> None:
+    log.append_outcome(Failed(act.step, failure.reason_code, failure.message, failure.hint, failure.detail[-4000:]))
+    log.world.journal.sync()
+
+
+def _halt(log: Log, act: PlannedAct, code: str, message: str, hint: str, *, keep_open: bool = False) -> None:
+    if not keep_open:
+        log.append_outcome(Failed(act.step, code, message, hint, ""))
+    if not log.state.over:
+        log.append_outcome(Halted(act.step, code, message, hint))

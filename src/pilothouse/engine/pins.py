@@ -1,0 +1,98 @@
+"""Pins: the closed list of facts about the world that an approval rests on, read again before each covered act (I10)."""
+
+from __future__ import annotations
+
+from pilothouse.canonical import Json
+from pilothouse.engine.world import Log
+from pilothouse.guard.references import FORMS, form_of
+from pilothouse.guard.state import MAIN, RunState
+from pilothouse.model import PlannedAct
+
+IDENTITY = "identity:"
+
+
+def remaining(state: RunState, checkpoint: str | None, branch: str) -> list[PlannedAct]:
+    """The acts of a branch that a checkpoint covers and that are not done."""
+    acts = state.plan.acts if state.plan else ()
+    return [
+        act
+        for act in acts
+        if act.branch == branch and act.checkpoint == checkpoint and act.step not in state.skipped
+        and not (act.step in state.acts and state.acts[act.step].done)
+    ]  # fmt: skip
+
+
+def read_pins(log: Log, acts: list[PlannedAct]) -> dict[str, Json]:
+    """What these acts rest on, as it is now, by act and pin.
+
+    Raises:
+        ToolFailed: something could not be read; then nothing is known, and nothing may move.
+    """
+    facts = log.state.facts()
+    pins: dict[str, Json] = {}
+    for act in acts:
+        known = {
+            name: value if form_of(value) is None else _resolved(value, facts)
+            for name, value in act.arguments.items()
+        }
+        arguments = {name: value for name, value in known.items() if form_of(value) is None}
+        pins[act.step] = dict(log.world.tools.pins(act.tool, arguments))
+    return pins
+
+
+def _resolved(value: Json, facts: dict[str, dict[str, Json]]) -> Json:
+    assert isinstance(value, dict)
+    reference = form_of(value)
+    assert reference is not None and reference[0] in FORMS
+    step, _, fact = reference[1].partition(".")
+    known = facts.get(step)
+    if known is None:
+        return value
+    return dict(known) if not fact else known.get(fact, value)
+
+
+def changed_pins(log: Log, act: PlannedAct) -> list[str]:
+    """What differs from the pins of the approved card, one line each; what this run moved itself is expected.
+
+    In a contingent branch only identities are compared: what the main line touched before it failed is what the
+    branch is there to undo.
+
+    Raises:
+        ToolFailed: a pin could not be read.
+    """
+    state = log.state
+    opened = state.checkpoints[str(act.checkpoint)].opened
+    assert opened is not None
+    if act.branch != MAIN:
+        fresh = read_pins(log, [act])
+        approved: dict[str, Json] = _flat(opened.pins)
+        return [
+            f"{pin}: {_short(approved[pin])} → {_short(value)}"
+            for pin, value in _flat(fresh).items()
+            if pin.startswith(IDENTITY) and pin in approved and approved[pin] != value
+        ]
+    fresh = read_pins(log, remaining(state, act.checkpoint, MAIN))
+    lines: list[str] = []
+    expected_all = {**_flat(opened.pins), **state.moves}
+    for step, pins in fresh.items():
+        before = opened.pins.get(step)
+        assert isinstance(pins, dict)
+        for pin, value in pins.items():
+            if isinstance(before, dict) and pin in before and expected_all.get(pin) != value:
+                line = f"{pin}: {_short(expected_all.get(pin))} → {_short(value)}"
+                if line not in lines:
+                    lines.append(line)
+    return lines
+
+
+def _flat(pins: dict[str, Json]) -> dict[str, Json]:
+    flat: dict[str, Json] = {}
+    for item in pins.values():
+        if isinstance(item, dict):
+            flat.update(item)
+    return flat
+
+
+def _short(value: Json) -> str:
+    text = str(value)
+    return text[:7] if len(text) == 40 else text[:12] if len(text) == 64 else text

@@ -1,0 +1,209 @@
+"""What one run's engine is given: ports, the pinned workflow, and the product's configuration. Nothing is global."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pilothouse.canonical import Json, digest
+from pilothouse.errors import ChainMoved
+from pilothouse.events import Event, Fact, Observed, Started
+from pilothouse.guard.gates import Bound
+from pilothouse.guard.references import Unresolved, fact_of
+from pilothouse.guard.state import RunState, step_on
+from pilothouse.model import Workflow
+from pilothouse.ports import Boundary, Clock, Head, Journal, Lease, Personas, Tools
+from pilothouse.settings import Configuration, Product
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC with microseconds: sorts as text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+
+
+def no_boundary(_name: str, _step: str) -> None:
+    """The boundary hook outside of the crash suite."""
+
+
+def nobody_listens(_event: Event, _state: RunState) -> None:
+    """The listener where nobody follows the run."""
+
+
+@dataclass(slots=True)
+class World:
+    """The ports and data of one run. ``lease`` answers the current lease, or None where none is needed."""
+
+    journal: Journal
+    tools: Tools
+    personas: Personas
+    clock: Clock
+    workflow: Workflow
+    configuration: Configuration
+    chain: str
+    lease: Callable[[], Lease | None] = lambda: None
+    boundary: Boundary = no_boundary
+    listen: Callable[[Event, RunState], None] = nobody_listens
+    render_card: Callable[[RunState, str, dict[str, Json]], str] = field(default=lambda _s, _c, _b: "")
+
+    @property
+    def product(self) -> Product:
+        """The configuration of the product that this world ships."""
+        return self.configuration.products[self.chain]
+
+    def now(self) -> datetime:
+        """The present."""
+        return self.clock.now()
+
+
+@dataclass(slots=True)
+class Log:
+    """One run's open log: its folded state, kept in step with what is appended (compare-and-swap on the head)."""
+
+    world: World
+    state: RunState
+    head: Head
+
+    @classmethod
+    def open(cls, world: World, run: str) -> Log:
+        """Read and fold a run.
+
+        Raises:
+            LedgerError: the chain cannot be read, or the history is impossible.
+        """
+        state: RunState | None = None
+        head = world.journal.head(world.chain)
+        for event in world.journal.read(world.chain):
+            if event.run == run and event.seq <= head.seq:
+                state = step_on(state, event)
+        if state is None:
+            from pilothouse.guard.state import fold  # noqa: PLC0415
+
+            state = fold(())  # raises: no such run
+        return cls(world, state, head)
+
+    def append(self, *facts: Fact) -> None:
+        """Make facts durable, then fold them.
+
+        Raises:
+            ChainMoved: somebody else appended meanwhile (an approval, an abort): read again and decide anew.
+            LeaseLost: another conductor took over.
+        """
+        # Folding first, on nothing durable, would accept what the journal then refuses; so append, then fold.
+        written = self.world.journal.append(
+            self.world.chain, self.state.run, facts, iso(self.world.now()), expect=self.head, lease=self.world.lease()
+        )
+        for event in written:
+            step_on(self.state, event)
+            self.head = Head(event.seq, event.hash)
+        for event in written:
+            self.world.listen(event, self.state)
+
+    def append_outcome(self, fact: Fact) -> None:
+        """Make an act's outcome durable even where somebody else appended meanwhile: an outcome always follows."""
+        while True:
+            try:
+                self.append(fact)
+            except ChainMoved:
+                self.refresh()
+            else:
+                return
+
+    def refresh(self) -> None:
+        """Read what others appended since."""
+        fresh = Log.open(self.world, self.state.run)
+        self.state, self.head = fresh.state, fresh.head
+
+    def evidence_id(self) -> str:
+        """The id of the run's next piece of evidence: e-001, e-002 …"""
+        return f"e-{len(self.state.evidence_by_id) + 1:03d}"
+
+
+def bound_of(world: World, state: RunState) -> Bound:
+    """What the gates of a run are bound to."""
+    facts = state.facts()
+    own = {str(item["sha"]) for step, item in facts.items() if step in state.acts and "sha" in item}
+    return Bound(world.product, world.configuration.policy, state.started.to_sha, frozenset(own))
+
+
+def look_up(world: World, state: RunState) -> Callable[[str, str], Json]:
+    """How a reference of any form is answered for this run, now.
+
+    Raises (when called):
+        Unresolved: not known.
+    """
+    started = state.started
+
+    def answer(form: str, name: str) -> Json:
+        match form:
+            case "ref":
+                return fact_of(state.facts(), name)
+            case "input":
+                if name in started.inputs:
+                    return started.inputs[name]
+            case "setting":
+                value: Json = dict(world.configuration.settings.get(started.product, {}))
+                for part in name.split("."):
+                    value = value.get(part) if isinstance(value, dict) else None
+                if value is not None:
+                    return value
+            case "run":
+                return run_value(state, name)
+            case _:
+                pass
+        raise Unresolved(f"{form}: {name}")
+
+    return answer
+
+
+def run_value(state: RunState, name: str) -> Json:
+    """What ``{run: name}`` is worth.
+
+    Raises:
+        Unresolved: there is no such value.
+    """
+    started = state.started
+    match name:
+        case "to_sha" | "from_sha" | "from_version" | "base_ref" | "product" | "started_on":
+            return str(getattr(started, name))
+        case "run_id":
+            return state.run
+        case "superseded_branch" | "to_version" | "backup":
+            return started.inputs.get(name, "")
+        case "failure":
+            return failure_text(state)
+        case "timeline":
+            return timeline(state)
+        case _:
+            raise Unresolved(f"run: {name}")
+
+
+def failure_text(state: RunState) -> str:
+    """Why the run left its main line, in one sentence."""
+    return state.branched.message if state.branched else ""
+
+
+def timeline(state: RunState) -> list[Json]:
+    """The run so far, one line an act or verdict, for a post-mortem."""
+    lines: list[tuple[str, str]] = [(state.started_at, f"started by {state.started.started_by}")]
+    for step, act in state.acts.items():
+        told = act.done.summary if act.done else f"failed: {act.failed.message}" if act.failed else "outcome unknown"
+        lines.append((act.started_at, f"{step}: {told}"))
+    lines.extend((w.opened_at, f"{step}: {w.last.message if w.last else 'opened'}") for step, w in state.watches.items())
+    return [f"{at[11:19]} {text}" for at, text in sorted(lines)]
+
+
+def evidence_fact(log: Log, step: str, tool: str, arguments: dict[str, Json], facts: dict[str, Json], sha: str,
+                  summary: str) -> Observed:  # fmt: skip
+    """A tool result as evidence, with the next id."""
+    return Observed(step, log.evidence_id(), tool, arguments, facts, digest(facts), sha, summary)
+
+
+def ends_at(start: datetime, milliseconds: int) -> str:
+    """The end of a window that starts now."""
+    return iso(start + timedelta(milliseconds=milliseconds))
+
+
+__all__ = [
+    "Log", "Started", "World", "bound_of", "ends_at", "evidence_fact", "failure_text", "iso", "look_up", "run_value",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""The guard: pure code that answers Permit, Wait or Refuse. It reads no clock, no file, no network; it never acts."""

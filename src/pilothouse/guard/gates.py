@@ -1,0 +1,259 @@
+"""Gates: pure functions from evidence to pass or fail with a reason code.
+
+A rule sees the facts of one recorded observation and what the run is bound to. Missing, empty, partial, pending and
+unknown fail (I4). Each failure says what, on which evidence, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pilothouse.canonical import Json
+from pilothouse.guard.state import Evidence, RunState
+from pilothouse.model import Finding, Gate
+from pilothouse.settings import Policy, Product
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a gate's evidence must be about: the product's configuration, policy, and the run's pinned commit."""
+
+    product: Product
+    policy: Policy
+    to_sha: str
+    own_shas: frozenset[str]  # commits that this run made itself (its release branch)
+
+
+Facts = Mapping[str, Json]
+Rule = Callable[[Facts, Bound], tuple[bool, str, str, str]]  # passed, reason code, message, hint
+
+
+def _items(facts: Facts, name: str) -> list[dict[str, Json]]:
+    value = facts.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _number(facts: Facts, name: str) -> int:
+    value = facts.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _titles(items: list[dict[str, Json]], limit: int = 3) -> str:
+    shown = ", ".join(f"#{item.get('number')} {item.get('title')}" for item in items[:limit])
+    return shown + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def credentials_present(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """Every credential variable that an environment names is set (before the first act)."""
+    missing = _items(facts, "missing")
+    if not isinstance(facts.get("missing"), list):
+        return False, "credentials-unknown", "whether the credentials are present is not known", ""
+    if missing:
+        names = ", ".join(f"{item.get('name')} ({item.get('environment')})" for item in missing)
+        return False, "credentials-missing", f"missing credentials: {names}", "set these variables, then resume"
+    return True, "ok", "credentials present", ""
+
+
+_CI_HINT = "if the check was at fault, re-run it and resume; if the code was, mend it and ship again"
+
+
+def ci_green(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """Statuses and check runs of exactly the pinned sha, judged together (REL-1, AUD-2, I4)."""
+    if facts.get("sha") != bound.to_sha:
+        return False, "ci-other-sha", "the CI evidence is about another commit", ""
+    if facts.get("complete") is not True:
+        return False, "ci-incomplete", "the list of checks could not be read completely", "try again: resume"
+    checks = {str(item.get("name")): str(item.get("state")) for item in _items(facts, "checks")}
+    required = bound.product.readiness.checks or tuple(sorted(checks))
+    if not required:
+        return False, "ci-missing", "no check has reported on this commit", _CI_HINT
+    fine = {"success"}
+    skippable = set(bound.product.readiness.allow_skipped)
+    bad: dict[str, str] = {}
+    for name in required:
+        state = checks.get(name, "missing")
+        if state not in fine and not (state in {"skipped", "neutral"} and name in skippable):
+            bad[name] = state
+    # A red check that nobody required still blocks: somebody looks at it before it is ignored.
+    bad.update({name: state for name, state in checks.items() if state == "failure" and name not in bad})
+    if not bad:
+        return True, "ok", f"CI {len(required)}/{len(required)} green", ""
+    listed = ", ".join(f"{name} ({state})" for name, state in sorted(bad.items()))
+    code = "ci-red" if "failure" in bad.values() else "ci-pending" if "pending" in bad.values() else "ci-missing"
+    return False, code, f"not green on {bound.to_sha[:7]}: {listed}", _CI_HINT
+
+
+def nothing_left_to_merge(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """Every pull request meant for the release is merged (REL-1)."""
+    if not isinstance(facts.get("pulls"), list):
+        return False, "pulls-unknown", "the open pull requests could not be read", "try again: resume"
+    pulls = _items(facts, "pulls")
+    if pulls:
+        hint = "merge them and ship again, or take the label off and resume"
+        return False, "pulls-open", f"open and meant for this release: {_titles(pulls)}", hint
+    return True, "ok", "every pull request meant for it is merged", ""
+
+
+def no_blockers(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """No open bug of a blocking severity (REL-1)."""
+    if not isinstance(facts.get("issues"), list):
+        return False, "issues-unknown", "the open issues could not be read", "try again: resume"
+    issues = _items(facts, "issues")
+    if issues:
+        hint = "close them or lower their severity, then resume"
+        return False, "blockers-open", f"open and blocking: {_titles(issues)}", hint
+    return True, "ok", "0 blocking bugs", ""
+
+
+def changelog_ready(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """The changelog has unreleased entries (REL-1)."""
+    entries = _number(facts, "entries")
+    if entries == 0:
+        name = bound.product.versioning.changelog
+        return False, "changelog-empty", f"{name} has no unreleased entries", "write them, then ship again"
+    return True, "ok", f"changelog: {entries} unreleased", ""
+
+
+def suite_passed(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """A suite ran and passed; one that is not configured refuses unless policy says otherwise (REL-2, REL-7)."""
+    name = str(facts.get("suite"))
+    if facts.get("configured") is not True:
+        if bound.policy.unconfigured_suites == "allow":
+            return True, "ok", f"{name}: not configured, allowed by policy", ""
+        hint = f"configure suites.{name} in pilothouse.yml, or set policy.unconfigured_suites: allow"
+        return False, "suite-not-configured", f"the suite {name} is not configured", hint
+    total, failed = _number(facts, "total"), _number(facts, "failed")
+    if facts.get("passed") is not True:
+        count = f" ({failed} of {total} failed)" if total else ""
+        return False, "tests-red", f"{name} did not pass{count}", "see its log in the evidence, mend, ship again"
+    return True, "ok", f"{name} {total}/{total}" if total else f"{name} passed", ""
+
+
+def migrations_expected(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """What is pending is exactly what the released range adds (PRO-6, I20)."""
+    unexpected = facts.get("unexpected")
+    if not isinstance(unexpected, list) or not isinstance(facts.get("pending"), list):
+        return False, "migrations-unknown", "the pending migrations could not be read", "try again: resume"
+    if unexpected:
+        names = ", ".join(str(name) for name in unexpected)
+        hint = "find out why this environment is behind; apply or remove them by hand, then resume"
+        return False, "migrations-unexpected", f"pending but not part of this release: {names}", hint
+    return True, "ok", f"{len(_items(facts, 'pending'))} migrations, all expected", ""
+
+
+def live(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """Production answers which version it runs, so that there is a version to go back to (I26)."""
+    if facts.get("reachable") is not True or not facts.get("sha") or not facts.get("version"):
+        hint = "without a known good version there is no way back; bring it up, then resume"
+        return False, "production-unknown", "production does not answer which version it runs", hint
+    return True, "ok", f"{facts.get('version')} is live", ""
+
+
+def healthy(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """The expected version answered healthily, n times in a row (I24)."""
+    if facts.get("healthy") is True:
+        return True, "ok", f"healthy {_number(facts, 'in_a_row')} of {_number(facts, 'needed')}", ""
+    looks = _items(facts, "looks")
+    problem = str(looks[-1].get("problem") or "") if looks else "no answer"
+    return False, "unhealthy", f"not healthy: {problem or 'no look succeeded'}", "look at its logs and health page"
+
+
+def logs_clean(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """No rejected text among the recent log lines (REL-7)."""
+    if facts.get("configured") is not True:
+        return True, "ok", "logs: not configured", ""
+    hits = facts.get("hits")
+    if not isinstance(hits, list):
+        return False, "logs-unknown", "the logs could not be read", "try again: resume"
+    if hits:
+        return False, "logs-not-clean", f"{len(hits)} log lines to look at, first: {str(hits[0])[:120]}", ""
+    return True, "ok", "logs clean", ""
+
+
+def no_drift(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """Staging is configured like production, but for the keys that may differ (REL-7)."""
+    if facts.get("configured") is not True:
+        return True, "ok", "drift: not configured", ""
+    if not isinstance(facts.get("differences"), list):
+        return False, "drift-unknown", "the settings could not be compared", "try again: resume"
+    keys = ", ".join(str(item.get("key")) for item in _items(facts, "differences"))
+    if keys:
+        hint = "make them equal, or list the keys under drift.ignore in pilothouse.yml"
+        return False, "configuration-drift", f"staging differs from production in: {keys}", hint
+    return True, "ok", "no drift", ""
+
+
+def restore_lossless(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """Restoring the backup loses no write; or policy lets a restore lose data without asking again (RB-2)."""
+    if facts.get("lossless") is True:
+        return True, "ok", "nothing was written since the backup", ""
+    writes = facts.get("writes_since")
+    told = f"{writes} writes since the backup would be lost" if isinstance(writes, int) else "what would be lost is unknown"
+    if bound.product.rollback.restore == "auto":
+        return True, "ok", f"{told}; configured as automatic", ""
+    return False, "restore-loses-data", told, "decide: approve the restore, or repair by a compensating migration"
+
+
+RULES: Mapping[str, Rule] = {
+    "credentials-present": credentials_present,
+    "ci-green": ci_green,
+    "nothing-left-to-merge": nothing_left_to_merge,
+    "no-blockers": no_blockers,
+    "changelog-ready": changelog_ready,
+    "suite-passed": suite_passed,
+    "migrations-expected": migrations_expected,
+    "live": live,
+    "healthy": healthy,
+    "logs-clean": logs_clean,
+    "no-drift": no_drift,
+    "restore-lossless": restore_lossless,
+}
+
+
+def judge(gate: Gate, state: RunState, bound: Bound, now: datetime) -> Finding:
+    """Judge one gate on the latest evidence of its step.
+
+    Args:
+        now: the present, UTC; evidence older than the gate's ``max_age`` (seconds) fails.
+    """
+    if gate.on in state.skipped:
+        return Finding(gate.id, passed=True, reason_code="ok", message="does not apply")
+    evidence = state.evidence.get(gate.on)
+    if evidence is None:
+        return Finding(gate.id, passed=False, reason_code="evidence-missing", message=f"{gate.on} was not observed")
+    if evidence.sha and evidence.sha != bound.to_sha and evidence.sha not in bound.own_shas:
+        return Finding(
+            gate.id, passed=False, reason_code="evidence-other-sha", evidence=(evidence.id,),
+            message=f"the evidence of {gate.on} is about {evidence.sha[:7]}, not about this release",
+        )  # fmt: skip
+    if is_stale(gate, evidence, now):
+        return Finding(
+            gate.id, passed=False, reason_code="evidence-too-old", evidence=(evidence.id,),
+            message=f"the evidence of {gate.on} is older than {gate.max_age} s", hint="resume to look again",
+        )  # fmt: skip
+    passed, code, message, hint = RULES[gate.rule](evidence.facts, bound)
+    return Finding(gate.id, passed, code, message, (evidence.id,), hint)
+
+
+def is_stale(gate: Gate, evidence: Evidence, now: datetime) -> bool:
+    """Whether the evidence has outlived the gate's maximum age (evidence from the future is stale, too)."""
+    if gate.max_age is None:
+        return False
+    age = now - datetime.fromisoformat(evidence.at)
+    return age > timedelta(seconds=gate.max_age) or age < timedelta(seconds=-60)
+
+
+def to_look_again(gates: list[Gate], state: RunState, now: datetime) -> tuple[str, ...]:
+    """The observe steps whose evidence these gates need afresh: too old, or failing before the last resume."""
+    steps: list[str] = []
+    for gate in gates:
+        evidence = state.evidence.get(gate.on)
+        if evidence is None or gate.on in steps:
+            continue
+        failed = any(not judged.passed for (_, name), judged in state.judged.items() if name == gate.id)
+        if is_stale(gate, evidence, now) or (failed and evidence.seq < state.resumed_seq):
+            steps.append(gate.on)
+    return tuple(steps)
+

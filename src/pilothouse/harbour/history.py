@@ -1,0 +1,181 @@
+"""Builds the bare remote and its history with one `git fast-import`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pilothouse.harbour import story
+from pilothouse.harbour.changes import PEOPLE, Change, Commit, Tree
+
+BEGAN = 1_782_900_000  # 2026-07-01, and every commit a few hours later: dates are part of the shas
+PACE = 6 * 3600 + 420
+CEO = "Ceo <ceo@acme.test>"
+MERGED_BY = "GitHub <noreply@github.com>"
+
+# A person's git configuration (signing, hooks, templates) must not reach the world.
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+
+
+def git(*arguments: str | Path, cwd: Path, stdin: bytes | None = None, **environment: str) -> str:
+    """Runs git and returns what it printed.
+
+    Raises:
+        subprocess.CalledProcessError: git failed; its words are in `stderr`.
+    """
+    done = subprocess.run(
+        ["git", *arguments], cwd=cwd, input=stdin, check=True, capture_output=True, env=ENVIRONMENT | environment
+    )
+    return done.stdout.decode().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Where a change is in the repository.
+
+    Args:
+        base: the commit of main that its branch began at.
+        commits: the branch's commits, oldest first; the last is the head.
+        merged: its commit on main, empty where it is not merged.
+        at: when it was merged (or its last commit made), in seconds since 1970.
+    """
+
+    change: Change
+    base: str
+    commits: tuple[str, ...]
+    merged: str
+    at: int
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Writes the import stream; marks stand for shas until git has told them."""
+
+    out: list[bytes] = field(default_factory=list)
+    marks: int = 0
+    clock: int = BEGAN
+    main: int = 0
+    trees: dict[int, Tree] = field(default_factory=dict)
+    line: list[int] = field(default_factory=list)
+    landed: list[tuple[Change, int, tuple[int, ...], int, int]] = field(default_factory=list)
+
+    def commit(self, ref: str, commit: Commit, parent: int, *, merge: int = 0, committer: str = "") -> int:
+        """One commit on a ref; returns its mark."""
+        before = self.trees.get(parent, {})
+        tree = dict(before)
+        for edit in commit.edits:
+            edit(tree)
+        self.marks += 1
+        mark, author = self.marks, PEOPLE[commit.author]
+        self.clock += PACE
+        lines = [f"commit {ref}", f"mark :{mark}", f"author {author} {self.clock} +0000"]
+        lines += [f"committer {committer or author} {self.clock} +0000", _data(commit.message + "\n")]
+        lines += [f"from :{parent}"] if parent else []
+        lines += [f"merge :{merge}"] if merge else []
+        lines += [f"M 100644 inline {path}\n{_data(text)}" for path, text in tree.items() if before.get(path) != text]
+        self.out.append("\n".join(lines).encode() + b"\n\n")
+        self.trees[mark] = tree
+        return mark
+
+    def land(self, change: Change) -> None:
+        """A change with its branch, its pull request's head and its commit on main."""
+        base = self.line[-1 - change.since] if self.line else 0
+        if change.number or change.how == "branch":
+            ref = f"refs/pull/{change.number}/head" if change.number else f"refs/heads/{change.head}"
+            marks = self._branch(ref, change, base)
+            if change.how == "open":
+                self.out.append(f"reset refs/heads/{change.head}\nfrom :{marks[-1]}\n\n".encode())
+        else:
+            marks = (0,)
+        self._merge(change, base, marks)
+
+    def _branch(self, ref: str, change: Change, base: int) -> tuple[int, ...]:
+        marks: list[int] = []
+        for commit in change.commits:
+            # A squash writes the number into main's message only; the branch's own commit does not know it.
+            message = commit.message.replace(f" (#{change.number})", "")
+            marks.append(self.commit(ref, Commit(message, commit.edits, commit.author), marks[-1] if marks else base))
+        return tuple(marks)
+
+    def _merge(self, change: Change, base: int, marks: tuple[int, ...]) -> None:
+        merged = 0
+        if change.how in {"squash", "merge"}:
+            commit = change.commits[0]
+            merge = 0
+            if change.how == "merge":
+                edits = tuple(edit for part in change.commits for edit in part.edits)
+                title = f"Merge pull request #{change.number} from harbour/{change.head}\n\n{change.title}"
+                commit, merge = Commit(title, edits, "ada"), marks[-1]
+            committer = MERGED_BY if change.number else ""
+            merged = self.main = self.commit("refs/heads/main", commit, self.main, merge=merge, committer=committer)
+            self.line.append(merged)
+        if change.tag:
+            tagger = f"tagger {PEOPLE['ada']} {self.clock + 60} +0000"
+            self.out.append(f"tag {change.tag}\nfrom :{merged}\n{tagger}\n{_data(f'Acme {change.tag[1:]}' + chr(10))}\n".encode())
+        self.landed.append((change, base, marks, merged, self.clock))
+
+
+def _data(text: str) -> str:
+    return f"data {len(text.encode())}\n{text}"
+
+
+def build(origin: Path, project: dict[str, str], *, red: bool = False) -> list[Landed]:
+    """Makes the bare remote at `origin` and returns where every change is.
+
+    Args:
+        project: pilothouse.yml and what else the project is released with, by path.
+        red: whether main ends with a commit whose end-to-end tests fail.
+    """
+    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks"):
+        (origin / folder).mkdir(parents=True)
+    (origin / "HEAD").write_text("ref: refs/heads/main\n")
+    # Hidden refs would be fetched by nobody anyway; gc must not run in the background of a test.
+    (origin / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n[gc]\n\tauto = 0\n[receive]\n\tautogc = false\n")
+    stream = _Stream()
+    for change in story.past(project):
+        stream.land(change)
+    deployed = stream.main
+    for name in ("staging", "production"):
+        stream.out.append(f"reset refs/heads/deploy/{name}\nfrom :{deployed}\n\n".encode())
+    for change in [*story.since(), *([story.red()] if red else []), *story.beside()]:
+        stream.land(change)
+    git("fast-import", "--quiet", "--export-marks=marks", cwd=origin, stdin=b"".join(stream.out))
+    shas = dict(line.split() for line in (origin / "marks").read_text().splitlines())
+    (origin / "marks").unlink()
+    sha = lambda mark: shas.get(f":{mark}", "")  # noqa: E731
+    return [
+        Landed(change, sha(base), tuple(sha(mark) for mark in marks if mark), sha(merged), at)
+        for change, base, marks, merged, at in stream.landed
+    ]
+
+
+def checkout(origin: Path, sha: str, folder: Path) -> None:
+    """Lays the files of a commit into a folder of its own; one that is already there is left alone."""
+    if folder.exists():
+        return
+    fresh = folder.with_name(f"{folder.name}.{os.getpid()}.new")
+    fresh.mkdir(parents=True)
+    index = fresh.with_suffix(".index")
+    where = ("--git-dir", str(origin), "--work-tree", str(fresh))
+    git(*where, "read-tree", "-u", "--reset", sha, cwd=fresh, GIT_INDEX_FILE=str(index))
+    index.unlink()
+    fresh.replace(folder)
+
+
+def push(origin: Path, ref: str, path: str, text: str, message: str, author: str) -> tuple[str, str]:
+    """Adds a commit that changes one file to a branch, as somebody's push would; returns the old and the new sha."""
+    old = git("rev-parse", ref, cwd=origin)
+    who = PEOPLE[author]
+    now = int(time.time())
+    lines = [f"commit {ref}", f"author {who} {now} +0000", f"committer {who} {now} +0000", _data(message + "\n")]
+    lines += [f"from {old}", f"M 100644 inline {path}", _data(text), ""]
+    git("fast-import", "--quiet", cwd=origin, stdin="\n".join(lines).encode())
+    return old, git("rev-parse", ref, cwd=origin)

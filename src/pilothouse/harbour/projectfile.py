@@ -1,0 +1,127 @@
+"""The files with which the sample project is released: pilothouse.yml and, where wanted, approvals.yml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Template
+
+APPROVALS = """\
+version: 1
+approvals:
+  - {checkpoint: go, product: acme, workflow: release, approver: ceo@acme.test, standing: true, expires: 2099-01-01}
+  - {checkpoint: go, product: acme, workflow: rollback, approver: ceo@acme.test, standing: true, expires: 2099-01-01}
+"""
+
+_PROJECT = """\
+# How Acme is released. Made by `pilothouse harbour up`: the ports are this world's own.
+version: 1
+workflow: release
+products:
+  acme:
+    title: Acme
+    path: .
+    remote: origin
+    base: main
+    forge:
+      kind: github
+      repository: harbour/acme
+      credentials: [GH_TOKEN]
+      environment: [GH_CONFIG_DIR, GH_PROMPT_DISABLED, XDG_CACHE_HOME, XDG_STATE_HOME]
+    versioning:
+      scheme: semver
+      tag_prefix: v
+      changelog: CHANGELOG.md
+      files: [package.json, pyproject.toml]
+    readiness:
+      checks: [unit, lint]
+      allow_skipped: []
+      blocker_labels: [critical, high]
+      release_label: next-release
+    suites:
+      e2e: {run: [python3, -m, unittest, discover, -s, tests/e2e, -t, .], timeout: 5m}
+      smoke:
+        run: [python3, -m, unittest, discover, -s, tests/smoke, -t, .]
+        timeout: 1m
+        environment: PILOTHOUSE_TARGET
+    not_verified: ["load above 50 requests a second"]
+    environments:
+${staging}${production}    drift: {ignore: [database, url, port]}
+    watch:
+      window: ${window}
+      every: ${every}
+      error_rate: {rise: 2, unit: points}
+      latency: {rise: 300, unit: relative, quantile: p95}
+    rollback: {minutes: 2, restore: auto}
+    finalise: {delete_branch: true}
+    notify: [{channel: console}, {channel: file, path: .pilothouse/notices.jsonl}]
+policy:
+  checkpoint_expires: 3d
+${approvals}  allow_short_watch: true
+  unconfigured_suites: refuse
+"""
+
+_ENVIRONMENT = """\
+      ${name}:
+        url: ${url}
+        credentials: [${variable}]
+        deploy: {model: push, branch: deploy/${name}, timeout: 20s}
+        health:
+          path: /health
+          version: /version
+          times: 3
+          every: 200ms
+          timeout: 2s
+          deadline: 20s
+          allow_private: true
+        database:
+          identity: acme-${name}
+          pending: [python3, app/manage.py, pending]
+          migrate:
+            run: [python3, app/manage.py, migrate, "{names}"]
+            probe: [python3, app/manage.py, migrate-status, "{names}"]
+            timeout: 2m
+          backup:
+            run: [python3, app/manage.py, backup, "{key}"]
+            probe: [python3, app/manage.py, backup-status, "{key}"]
+            timeout: 2m
+          restore:
+            run: [python3, app/manage.py, restore, "{key}"]
+            probe: [python3, app/manage.py, restore-status, "{key}"]
+            timeout: 2m
+        logs: {run: [python3, app/manage.py, logs], reject: ["ERROR", "Traceback"]}
+        settings: [python3, app/manage.py, settings]
+        metrics: {path: /metrics}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What differs from world to world.
+
+    Args:
+        urls: the address of each environment.
+        watch_seconds: length of the watch after a deployment.
+        scripted_approval: whether approvals.yml opens the checkpoints without a person.
+    """
+
+    urls: dict[str, str]
+    watch_seconds: float
+    scripted_approval: bool
+
+    def files(self) -> dict[str, str]:
+        """Path and text of each file."""
+        environments = {name: self._environment(name) for name in ("staging", "production")}
+        text = Template(_PROJECT).substitute(
+            **environments,
+            window=_duration(self.watch_seconds),
+            every=_duration(min(1.0, self.watch_seconds / 4)),
+            approvals="  scripted_approvals: approvals.yml\n" if self.scripted_approval else "",
+        )
+        return {"pilothouse.yml": text} | ({"approvals.yml": APPROVALS} if self.scripted_approval else {})
+
+    def _environment(self, name: str) -> str:
+        return Template(_ENVIRONMENT).substitute(name=name, url=self.urls[name], variable=f"ACME_{name.upper()}_DB")
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms" if seconds % 1 else f"{int(seconds)}s"

@@ -1,0 +1,224 @@
+"""The one process that holds a world up: `python -m pilothouse.harbour.supervisor DIR STAGING_FD PRODUCTION_FD READY_FD`.
+
+It detaches itself, serves the environments, runs the checks, answers as the forge, and ends when it is told to, when
+DIR is gone or when it is too old. Whatever it starts reads from a pipe that it holds, so that nothing outlives it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from pilothouse.harbour.ci import Integration
+from pilothouse.harbour.environments import Deployment, Environment
+from pilothouse.harbour.faults import Switches
+from pilothouse.harbour.forge.server import ForgeServer
+from pilothouse.harbour.forge.store import Store, now
+from pilothouse.harbour.history import git, push
+from pilothouse.harbour.world import ENVIRONMENTS, World, load
+
+MOST_SECONDS = 6 * 3600
+LATE_SECONDS = 1.5
+NOTHING = "0" * 40
+Update = dict[str, str]
+Word = dict[str, object]
+
+PUSHES = {
+    "main-diverged": ("README.md", "docs: a word on support", "lin"),
+    "main-moves-after-deploy": ("README.md", "docs: a word on opening hours", "lin"),
+    "main-conflicts-after-deploy": ("CHANGELOG.md", "docs: the changelog tells about gift cards", "noor"),
+}
+
+
+class Supervisor:
+    """What holds the world up; each question on the control socket is answered in a thread of its own."""
+
+    def __init__(self, world: World, listening: dict[str, socket.socket]) -> None:
+        self._world, self._switches = world, Switches(world.folder / "faults.json")
+        self._store = Store(world.folder / "forge.db")
+        self._integration = Integration(world.folder, self._store)
+        self._environments = {
+            name: Environment(world.folder / name, sock, self._deployed) for name, sock in listening.items()
+        }
+        self._forge = ForgeServer(world, self._store, self._pushed_here)
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Deploys what the deploy branches name and checks main; returns when all of it is done."""
+        self._thread(self._integration.work)
+        self._thread(self._forge.serve_forever)
+        self._thread(self._listen)
+        self._integration.submit(self._tip("main"))
+        tips = {name: self._tip(f"deploy/{name}") for name in ENVIRONMENTS}
+        deploying = [threading.Thread(target=self._environments[name].deploy, args=[tip]) for name, tip in tips.items()]
+        for thread in deploying:
+            thread.start()
+        for thread in deploying:
+            thread.join()
+        for environment in self._environments.values():
+            if environment.deployed[-1:] != [tips[environment.name]]:
+                raise RuntimeError(f"{environment.name} does not answer; see {environment.name}/app.log")
+            self._thread(environment.traffic, self._ended)
+        self._integration.settle()
+
+    def stay(self) -> None:
+        """Returns when the world is to end."""
+        oldest = time.monotonic() + MOST_SECONDS
+        while not self._ended.wait(1) and (self._world.folder / "harbour.json").exists():
+            if time.monotonic() > oldest:
+                break
+        self._ended.set()
+        for environment in self._environments.values():
+            environment.end()
+
+    def _thread(self, target: object, *arguments: object) -> None:
+        threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]
+
+    def _tip(self, branch: str) -> str:
+        return git("rev-parse", f"refs/heads/{branch}", cwd=self._world.origin)
+
+    def _deployed(self, done: Deployment) -> None:
+        self._store.put(
+            "deployments",
+            environment=done.environment,
+            sha=done.sha,
+            ref=f"deploy/{done.environment}",
+            state=done.state,
+            description=done.detail,
+            created=now(),
+        )
+
+    # The control socket: one JSON line asks, lines of {"say": …} answer, {"exit": code} ends.
+
+    def _listen(self) -> None:
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        server.bind(str(self._world.control_socket))
+        server.listen(64)
+        while True:
+            line, _ = server.accept()
+            self._thread(self._answer, line)
+
+    def _answer(self, line: socket.socket) -> None:
+        # A client that went away has its reasons (it may have been killed); the work is done all the same.
+        with line, line.makefile("r", encoding="utf-8") as questions:
+            for word in self._done(json.loads(questions.readline())):
+                with suppress(OSError):
+                    line.sendall(json.dumps(word).encode() + b"\n")
+
+    def _done(self, question: Word) -> Iterator[Word]:
+        code = 0
+        match question:
+            case {"do": "pushed", "refs": list(refs)}:
+                for words in self._pushed(refs):
+                    yield {"say": words}
+            case {"do": "late", "refs": list(refs)} if self._switches.spend("effect-late"):
+                self._thread(self._land_late, refs)
+            case {"do": "lost", "refs": list(refs)} if self._switches.spend("reply-lost"):
+                self._thread(list, self._pushed(refs))
+            case {"do": "late" | "lost"}:
+                code = 3
+            case {"do": "somebody", "fault": str(fault)}:
+                self._somebody(fault)
+            case {"do": "settle"}:
+                self._integration.settle()
+            case {"do": "end"}:
+                self._ended.set()
+            case _:
+                code = 2
+        yield {"exit": code}
+
+    def _pushed(self, refs: list[Update]) -> Iterator[str]:
+        for update in refs:
+            ref, new = update["ref"], update["new"]
+            if not ref.startswith("refs/heads/") or new == NOTHING:
+                continue
+            name = ref.removeprefix("refs/heads/")
+            environment = self._environments.get(name.removeprefix("deploy/"))
+            if environment and name.startswith("deploy/"):
+                yield self._deploy(environment, new)
+            else:
+                self._integration.submit(new)
+
+    def _deploy(self, environment: Environment, sha: str) -> str:
+        done = environment.deploy(sha)
+        if done.state != "success":
+            return f"deployment to {done.environment} FAILED: {done.detail}"
+        if done.environment == "production":
+            self._somebody("main-moves-after-deploy")
+            self._somebody("main-conflicts-after-deploy")
+        return f"deployed {done.version} ({sha[:7]}) to {done.environment} in {done.seconds} s"
+
+    def _somebody(self, fault: str) -> None:
+        """Somebody else pushes to main."""
+        if not self._switches.spend(fault):
+            return
+        path, message, author = PUSHES[fault]
+        text = git("show", f"refs/heads/main:{path}", cwd=self._world.origin) + "\n"
+        if fault == "main-conflicts-after-deploy":
+            text = text.replace("## [Unreleased]\n\n", "## [Unreleased]\n\n### Changed\n\n- Gift cards never expire\n\n", 1)
+            text = text.replace("...HEAD", "...main", 1)
+        else:
+            text += f"\n{message.removeprefix('docs: ').capitalize()}: ask in the harbour office.\n"
+        old, new = push(self._world.origin, "refs/heads/main", path, text, message, author)
+        self._pushed_here("refs/heads/main", old, new)
+
+    def _pushed_here(self, ref: str, old: str, new: str) -> None:
+        """A push that did not come through git's hooks: the forge's own, or somebody's."""
+        self._thread(list, self._pushed([{"ref": ref, "old": old, "new": new}]))
+
+    def _land_late(self, refs: list[Update]) -> None:
+        time.sleep(LATE_SECONDS)
+        for update in refs:
+            git("update-ref", update["ref"], update["new"], update["old"], cwd=self._world.origin)
+        list(self._pushed(refs))
+
+
+def detach() -> None:
+    """Leaves the starter's session, so that neither its end nor its terminal ends the world."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+
+
+def main() -> None:
+    """Holds one world up until it ends."""
+    detach()
+    folder, *fds, ready = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for fd in (*fds, ready):
+        os.set_inheritable(int(fd), False)  # only a berth gets its socket; a git child must not hold the pipe open
+    listening = {name: socket.socket(fileno=int(fd)) for name, fd in zip(ENVIRONMENTS, fds, strict=True)}
+    with (Path(folder) / "supervisor.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held for life: see ending.down
+        lock.write(str(os.getpid()))
+        lock.flush()
+        _hold_up(load(Path(folder)), listening, int(ready))
+
+
+def _hold_up(world: World, listening: dict[str, socket.socket], ready: int) -> None:
+    try:
+        supervisor = Supervisor(world, listening)
+        supervisor.start()
+        with os.fdopen(ready, "w") as word:
+            word.write(f"ready {os.getpid()}\n")
+        supervisor.stay()
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        print(f"harbour: {error}", file=sys.stderr)
+    finally:
+        sys.stderr.flush()
+        os._exit(0)  # daemon threads may be anywhere; their children end with the pipes
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The sandbox world: built, started, looked at, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pilothouse.errors import RequestRefused, UsageError
+
+ENVIRONMENTS = ("staging", "production")
+LONGEST_SOCKET_PATH = 90  # sockaddr_un has 108 bytes on Linux, 104 on macOS
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where everything of a running world is; also DIR/harbour.json.
+
+    Args:
+        folder: DIR.
+        project: the working clone, where the conductor runs.
+        origin: the bare remote.
+        urls: the address of each environment, without a slash at the end.
+        gh_socket: where GitHub's API answers; DIR/gh.sock is this or a link to it.
+        control_socket: where hooks and this module talk to the supervisor.
+        environment: the variables that a conductor's process needs.
+        watch_seconds: the watch window in pilothouse.yml.
+        supervisor: the process that holds the world up; 0 while it is not started.
+    """
+
+    folder: Path
+    project: Path
+    origin: Path
+    urls: dict[str, str]
+    gh_socket: Path
+    control_socket: Path
+    environment: dict[str, str]
+    watch_seconds: float
+    supervisor: int = 0
+
+    def database(self, environment: str) -> Path:
+        """The database file of an environment."""
+        return self.folder / environment / "app.db"
+
+    def save(self) -> None:
+        """Writes harbour.json, and env.sh for a shell to source."""
+        text = json.dumps(asdict(self), indent=1, default=str)
+        (self.folder / "harbour.json").write_text(text + "\n", encoding="utf-8")
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
+        (self.folder / "env.sh").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> World:
+    """Reads a world from its folder.
+
+    Raises:
+        UsageError: `no-world`: there is none.
+    """
+    file = folder / "harbour.json"
+    try:
+        fields: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        hint = f"Make one: pilothouse harbour up {folder}"
+        raise UsageError("no-world", f"{folder} holds no sandbox world", hint) from error
+    paths = ("folder", "project", "origin", "gh_socket", "control_socket")
+    return World(**fields | {name: Path(fields[name]) for name in paths})
+
+
+def up(
+    folder: Path, *, faults: Iterable[str] = (), watch_seconds: float = 4, scripted_approval: bool = True
+) -> World:
+    """Builds a world in a folder and starts its supervisor; returns when everything answers.
+
+    Args:
+        folder: DIR; made where it does not exist.
+        faults: names of FAULTS to begin with.
+        watch_seconds: the watch window after a deployment to production.
+        scripted_approval: whether approvals.yml on main opens the checkpoints without a person.
+
+    Raises:
+        UsageError: `unknown-fault`.
+        RequestRefused: `world-exists`, `gh-missing`, `harbour-not-started`.
+    """
+    from pilothouse.harbour.faults import Switches, known  # noqa: PLC0415 (git and sqlite only when a world is made)
+
+    wanted = known(faults)
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    if any((folder / name).exists() for name in ("harbour.json", "origin.git", "acme")):
+        hint = f"End it with: pilothouse harbour down {folder}, and remove the folder"
+        raise RequestRefused("world-exists", f"{folder} already holds a sandbox world", hint)
+    listening = {name: _listen() for name in ENVIRONMENTS}
+    try:
+        urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in listening.items()}
+        Switches(folder / "faults.json").turn(wanted, on=True)
+        world = _build(folder, urls, watch_seconds, scripted_approval=scripted_approval, faults=wanted)
+        world = replace(world, supervisor=_start(world, listening))
+        world.save()
+        return world
+    finally:
+        for sock in listening.values():
+            sock.close()
+
+
+def _listen() -> socket.socket:
+    """A port that is this world's from the first moment: nobody can take it between choosing and serving."""
+    sock = socket.create_server(("127.0.0.1", 0), backlog=128)
+    sock.setblocking(False)  # versions share it: one that lost the race for a connection must not block
+    return sock
+
+
+def _build(
+    folder: Path, urls: dict[str, str], watch_seconds: float, *, scripted_approval: bool, faults: frozenset[str]
+) -> World:
+    from pilothouse.harbour import history, provision, sabotage  # noqa: PLC0415
+    from pilothouse.harbour.forge.seed import seed  # noqa: PLC0415
+    from pilothouse.harbour.projectfile import Project  # noqa: PLC0415
+
+    sockets = _socket_folder(folder)
+    world = World(
+        folder=folder,
+        project=folder / "acme",
+        origin=folder / "origin.git",
+        urls=urls,
+        gh_socket=sockets / "gh.sock",
+        control_socket=sockets / "control.sock",
+        environment=_environment(folder, provision.gh(folder / "gh", sockets / "gh.sock")),
+        watch_seconds=watch_seconds,
+    )
+    project = Project(urls, watch_seconds, scripted_approval).files()
+    landed = history.build(world.origin, project, red="tests-red" in faults)
+    ceo = ("-c", "user.name=ceo", "-c", "user.email=ceo@acme.test", "-c", "gc.auto=0")
+    history.git("clone", "--quiet", *ceo, str(world.origin), str(world.project), cwd=folder)
+    for name in ENVIRONMENTS:
+        provision.database(folder / name, urls[name])
+    provision.hooks(folder, world.control_socket)
+    seed(folder / "forge.db", landed)
+    for fault in faults:
+        sabotage.turn(folder, fault, on=True)
+    world.save()
+    return world
+
+
+def _socket_folder(folder: Path) -> Path:
+    """DIR, or a short folder that DIR/gh.sock links to: a socket's path is short by nature."""
+    if len(os.fsencode(folder / "control.sock")) <= LONGEST_SOCKET_PATH:
+        return folder
+    short = Path(tempfile.mkdtemp(prefix="harbour-"))
+    (folder / "gh.sock").symlink_to(short / "gh.sock")
+    return short
+
+
+def _environment(folder: Path, gh: dict[str, str]) -> dict[str, str]:
+    # The interpreter that runs Pilothouse comes first: `python3` in pilothouse.yml and the gh of the demo extra.
+    binaries = [str(Path(sys.executable).parent)]
+    found = shutil.which("gh", path=os.pathsep.join([*binaries, os.environ.get("PATH", os.defpath)]))
+    if not found:
+        raise RequestRefused("gh-missing", "there is no gh on the PATH", "Install it: pip install 'pilothouse[demo]'")
+    if (home := str(Path(found).parent)) not in binaries:
+        binaries.insert(0, home)
+    databases = {f"ACME_{name.upper()}_DB": str(folder / name / "app.db") for name in ENVIRONMENTS}
+    return {**gh, **databases, "PATH": os.pathsep.join([*binaries, os.environ.get("PATH", os.defpath)])}
+
+
+def _start(world: World, listening: dict[str, socket.socket]) -> int:
+    """Starts the supervisor and waits for its word; returns its process id."""
+    reading, writing = os.pipe()
+    fds = [*(listening[name].fileno() for name in ENVIRONMENTS), writing]
+    argv = [sys.executable, "-P", "-m", "pilothouse.harbour.supervisor", str(world.folder), *map(str, fds)]
+    try:
+        with (world.folder / "supervisor.log").open("ab") as log:
+            # It detaches itself, so this call ends at once and leaves no child behind to be waited for.
+            subprocess.run(
+                argv, check=False, timeout=START_SECONDS, pass_fds=fds, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as word:
+        said = word.readline()
+    if not said.startswith("ready "):
+        tail = (world.folder / "supervisor.log").read_text(encoding="utf-8", errors="replace")[-1500:]
+        raise RequestRefused("harbour-not-started", f"the sandbox's supervisor did not start: {tail}")
+    return int(said.split()[1])

@@ -1,0 +1,123 @@
+"""The narrow ports through which the engine reaches the outside; adapters implement them, ``app`` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pilothouse.canonical import Json
+from pilothouse.events import Event, Fact
+from pilothouse.model import Observation, Permit, Probe, Step, ToolSpec, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: its last sequence number (0: empty) and that entry's hash (64 zeros: empty)."""
+
+    seq: int
+    hash: str
+
+
+EMPTY = Head(0, "0" * 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to advance one product for a while. ``fence`` grows with every change of holder."""
+
+    chain: str
+    holder: str
+    fence: int
+    expires_at: str
+
+
+class Journal(Protocol):
+    """The ledger's port: append-only chains, and a lease a chain."""
+
+    def append(self, chain: str, run: str, facts: Iterable[Fact], at: str, *, expect: Head | None = None,
+               lease: Lease | None = None) -> tuple[Event, ...]:  # fmt: skip
+        """Append facts as one atomic, durable batch.
+
+        Args:
+            chain: product name, or ``_global``.
+            run: the run's id.
+            facts: at least one.
+            at: ISO 8601 UTC.
+            expect: where given, the head must still be this one.
+            lease: where given, it must still be the chain's current lease (same fence) and not have run out at ``at``.
+
+        Raises:
+            ChainMoved: ``expect`` is not the head any more.
+            LeaseLost: the lease is not current.
+            LedgerError: the disk is full or broken; nothing was appended.
+        """
+
+    def read(self, chain: str, *, after: int = 0) -> tuple[Event, ...]:
+        """All events of a chain with ``seq > after``, in order. Raises LedgerCorrupt."""
+
+    def head(self, chain: str) -> Head:
+        """The end of a chain."""
+
+    def chains(self) -> tuple[str, ...]:
+        """The names of all chains that hold an event, sorted."""
+
+    def acquire(self, chain: str, holder: str, now: str, seconds: int) -> Lease:
+        """Take the lease of a chain, or one's own again. Raises LeaseLost where another holder's has not run out."""
+
+    def renew(self, lease: Lease, now: str, seconds: int) -> Lease:
+        """Extend the lease. Raises LeaseLost where it is not current any more."""
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; nothing where it is not current any more."""
+
+    def sync(self) -> None:
+        """Make sure that what was appended survives this machine's disk (a no-op for a local journal)."""
+
+    def close(self) -> None:
+        """Give back what the adapter holds."""
+
+
+class Clock(Protocol):
+    """Time. Tests bring their own."""
+
+    def now(self) -> datetime:
+        """The present in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass (between two looks of a quiescing act, never in the loop)."""
+
+
+class Tools(Protocol):
+    """The registered tools of one product, behind one door that validates every argument before any I/O (I1)."""
+
+    def specs(self) -> Mapping[str, ToolSpec]:
+        """What there is."""
+
+    def observe(self, name: str, arguments: Mapping[str, Json]) -> Observation:
+        """Run an observe or draft tool. Raises ToolFailed."""
+
+    def pins(self, name: str, arguments: Mapping[str, Json]) -> dict[str, str]:
+        """Read what an act rests on, now: pin name to value. References not yet known are left out by the caller."""
+
+    def probe(self, name: str, arguments: Mapping[str, Json], key: str) -> Probe:
+        """Look whether the act's effect is there. Never changes anything."""
+
+    def apply(self, name: str, arguments: Mapping[str, Json], permit: Permit) -> None:
+        """Act. Raises ToolFailed where the attempt visibly failed; a return proves nothing."""
+
+    def verify(self, name: str, arguments: Mapping[str, Json], key: str) -> Probe:
+        """Read back after the write."""
+
+
+class Personas(Protocol):
+    """Who gives verdicts: scripted agents, a model, a recording."""
+
+    def verdict(self, step: Step, evidence: Mapping[str, Mapping[str, Json]]) -> Verdict:
+        """A verdict on a step, given the evidence it reads (id to facts)."""
+
+
+# Called with the name of each boundary of an act (before-intent, after-intent, after-apply, after-outcome) and the step:
+# the crash suite kills there, nobody else does anything there.
+Boundary = Callable[[str, str], None]

@@ -1,0 +1,199 @@
+"""How a run starts: who asks for what, what it is pinned to, and whether the product is free (INT-3, INT-4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from pilothouse import __version__, config, playbook
+from pilothouse.canonical import Json
+from pilothouse.composition import checked_workflow, toolbox, world_of
+from pilothouse.engine.rehearse import rehearse as rehearse_run
+from pilothouse.engine.world import iso
+from pilothouse.errors import ChainMoved, RequestRefused, UsageError
+from pilothouse.events import Started, Superseded
+from pilothouse.guard.state import RunState
+from pilothouse.ledger.memory import MemoryJournal
+from pilothouse.model import Person, Workflow
+from pilothouse.settings import Configuration, Product
+
+if TYPE_CHECKING:
+    from pilothouse.app import Pilothouse, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run about to start: its Started, its id, and the resting run that it supersedes, if there is one."""
+
+    run: str
+    at: str
+    started: Started
+    gives_way: RunState | None
+
+
+def start(app: Pilothouse, request: Request, who: Person) -> str:
+    """See ``Pilothouse.start``."""
+    prepared = _prepare(app, request, who)
+    chain = prepared.started.product
+    head = app.journal.head(chain)
+    # Whoever appended since the product was seen to be free has taken it: the compare-and-swap below notices.
+    _refuse_if_busy(app, request, prepared.started.to_sha)
+    try:
+        if prepared.gives_way is not None:
+            written = app.journal.append(
+                chain, prepared.gives_way.run, [Superseded(prepared.run)], prepared.at, expect=head
+            )
+            head = app.journal.head(chain)
+            assert head.seq == written[-1].seq
+        app.journal.append(chain, prepared.run, [prepared.started], prepared.at, expect=head)
+    except ChainMoved as moved:
+        raise RequestRefused(
+            "product-busy", f"somebody else started a run of {chain} at this moment", "see: pilothouse status"
+        ) from moved
+    state = app.find(prepared.run)
+    app.listen(app.journal.read(chain, after=state.head_seq - 1)[0], state)
+    return prepared.run
+
+
+def rehearse(app: Pilothouse, request: Request, who: Person) -> tuple[RunState, list[str]]:
+    """See ``Pilothouse.rehearse``."""
+    prepared = _prepare(app, request, who)
+    journal = MemoryJournal()
+    journal.append(prepared.started.product, prepared.run, [prepared.started], prepared.at)
+    world = world_of(app, prepared.run, prepared.started, prepared.at)
+    world.journal = journal
+    return rehearse_run(prepared.run, world)
+
+
+def _prepare(app: Pilothouse, request: Request, who: Person) -> Prepared:
+    configuration = config.load(app.project / "pilothouse.yml")
+    product = _product(configuration, request.product)
+    name = request.workflow or configuration.workflow
+    source = playbook.find_workflow(app.project, name)
+    templates = playbook.load_templates(app.project)
+    now = app.clock.now()
+    tools = toolbox(app, configuration, product.name, "r-start", iso(now), templates)
+    workflow = checked_workflow(app, source.text, source.path, tools, templates)
+    _check_inputs(workflow, request)
+    inputs: dict[str, Json] = {"version": request.version, **request.inputs}
+    pinned = _pin_rollback(app, product, inputs) if name == "rollback" else tools.observe("git.base", {}).facts
+    gives_way = _refuse_if_busy(app, request, str(pinned["to_sha"]))
+    if gives_way is not None:
+        inputs["superseded_branch"] = _branch_of(gives_way)
+    run = _run_id(app, now.strftime("%Y-%m-%d"))
+    started = Started(
+        product=product.name, workflow=name, workflow_source=source.text, config_source=configuration.source,
+        prompts=cast("dict[str, Json]", dict(templates)), inputs=inputs, started_by=who.identity, channel=who.channel,
+        started_on=now.strftime("%Y-%m-%d"), from_version=str(pinned["from_version"]),
+        from_sha=str(pinned["from_sha"]), to_sha=str(pinned["to_sha"]), base_ref=product.base,
+        targets=_targets(product), global_head=app.journal.head("_global").hash,
+        supersedes=gives_way.run if gives_way else None, outline=_outline(workflow), tool_version=__version__,
+    )  # fmt: skip
+    return Prepared(run, iso(now), started, gives_way)
+
+
+def _product(configuration: Configuration, name: str) -> Product:
+    if name in configuration.products:
+        return configuration.products[name]
+    if not name and len(configuration.products) == 1:
+        return next(iter(configuration.products.values()))
+    known = ", ".join(sorted(configuration.products))
+    if not name:
+        raise UsageError("which-product", f"which product? There are: {known}")
+    raise UsageError("unknown-product", f"there is no product {name!r}", f"products: {known}")
+
+
+def _check_inputs(workflow: Workflow, request: Request) -> None:
+    if request.version and workflow.name not in {"release", "rollback"}:
+        raise UsageError("no-such-input", f"the workflow {workflow.name} takes no version")
+
+
+def _refuse_if_busy(app: Pilothouse, request: Request, to_sha: str) -> RunState | None:
+    """The resting run that this request supersedes, or None; refuses while another run holds the product (INT-4)."""
+    for state in app.runs(request.product):
+        if state.over:
+            continue
+        who, when = state.started.started_by, state.started_at[:16].replace("T", " ")
+        told = f"{state.run} holds {state.started.product}: started by {who} at {when} UTC, {state.standing()}"
+        if state.refused is None:
+            raise RequestRefused("product-busy", told, f"see: pilothouse status {state.run}")
+        if state.started.to_sha == to_sha and request.workflow in {"", state.started.workflow}:
+            hint = f"nothing has changed since: pilothouse resume {state.run}, or pilothouse abort {state.run}"
+            raise RequestRefused("product-busy", told, hint)
+        return state
+    return None
+
+
+def _branch_of(state: RunState) -> str:
+    act = state.acts.get("branch")
+    return str(act.done.facts.get("sha", "")) if act and act.done else ""
+
+
+def _run_id(app: Pilothouse, date: str) -> str:
+    taken = sum(1 for state in app.runs() if state.run.startswith(f"r-{date}-"))
+    return f"r-{date}-{taken + 1:02d}"
+
+
+def _targets(product: Product) -> dict[str, Json]:
+    return {
+        name: {
+            "url": environment.url,
+            "database": environment.database.identity if environment.database else "",
+            "deploy": environment.deploy.branch or environment.deploy.model,
+        }
+        for name, environment in sorted(product.environments.items())
+    }
+
+
+def _outline(workflow: Workflow) -> tuple[dict[str, Json], ...]:
+    rows: list[dict[str, Json]] = []
+    for branch in ("main", *workflow.branches):
+        phases = workflow.phases if branch == "main" else workflow.branches[branch].phases
+        rows.extend(
+            {
+                "id": step.id, "agent": step.agent, "kind": str(step.kind), "phase": phase.id,
+                "phase_title": phase.title, "phase_agent": phase.agent, "branch": branch,
+            }
+            for phase in phases
+            for step in phase.steps
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def _pin_rollback(app: Pilothouse, product: Product, inputs: dict[str, Json]) -> dict[str, Json]:
+    """What a stand-alone rollback goes from and to: recorded good versions only (I26), and never back from a rollback."""
+    touched = [state for state in app.runs(product.name) if state.production_attempted()]
+    if not touched:
+        raise RequestRefused("nothing-to-roll-back", f"no run has shipped {product.name} yet")
+    last = touched[-1]
+    if last.started.workflow == "rollback" or last.branch == "rollback":
+        raise RequestRefused(
+            "rollback-of-rollback", f"the last change of production was a rollback ({last.run})",
+            "a rollback is never rolled back: ship the version that you want",
+        )  # fmt: skip
+    live = last.facts().get("live", {})
+    deployed = last.facts().get("production-deploy", {})
+    wanted = str(inputs.get("version") or live.get("version") or "")
+    target = _recorded(touched, wanted)
+    if target is None:
+        raise RequestRefused("version-not-recorded", f"no run has recorded {wanted or 'a version'} as live and good")
+    inputs["to_version"] = wanted
+    if inputs.pop("restore_database", False):
+        inputs["backup"] = str(last.facts().get("backup", {}).get("key", ""))
+    return {
+        "from_version": str(deployed.get("version") or last.started.from_version),
+        "from_sha": str(deployed.get("commit") or last.started.to_sha),
+        "to_sha": target,
+    }
+
+
+def _recorded(runs: list[RunState], version: str) -> str | None:
+    """The commit that a version was live with, by the latest run that recorded it."""
+    for state in reversed(runs):
+        facts = state.facts()
+        deployed, live = facts.get("production-deploy", {}), facts.get("live", {})
+        if deployed.get("version") == version and state.standing() == "done":
+            return str(deployed.get("commit"))
+        if live.get("version") == version:
+            return str(live.get("sha"))
+    return None

@@ -1,0 +1,76 @@
+"""What a tool may know: one product's settings, its clone, the clock, and an environment of which children see little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pilothouse.errors import ToolFailed
+from pilothouse.ports import Clock
+from pilothouse.settings import Environment, Product
+from pilothouse_tools.repository import Repository, Signature
+from pilothouse_tools.text import Redactor
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that is handed to a tool.
+
+    Args:
+        product: the product's settings.
+        project: the user's clone; it is read, never changed.
+        environ: the conductor's environment; children receive an allow-listed part of it.
+        clock: time.
+        templates: file name in prompts/ to Jinja2 source.
+        scratch: a private folder (absolute) for the scratch repository, checkouts and the children's home.
+        run_id: the run, or empty.
+        started_at: ISO 8601 UTC; author and committer date of every commit the run makes, so that shas are repeatable.
+        author: name and address of those commits.
+    """
+
+    product: Product
+    project: Path
+    environ: Mapping[str, str]
+    clock: Clock
+    templates: Mapping[str, str]
+    scratch: Path
+    run_id: str
+    started_at: str
+    author: tuple[str, str] = ("Pilothouse", "pilothouse@localhost")
+    repo: Repository = field(init=False)
+    redact: Redactor = field(init=False)
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__  # frozen: derived once, here
+        signature = Signature(*self.author, self.started_at)
+        ssh = {"SSH_AUTH_SOCK": sock} if (sock := self.environ.get("SSH_AUTH_SOCK")) else {}
+        repo = Repository(self.project, self.product.remote, self.scratch, {**self.child_environ(), **ssh}, signature)
+        set_field(self, "repo", repo)
+        set_field(self, "redact", Redactor((name, self.environ.get(name, "")) for name in self._credentials()))
+
+    def _credentials(self) -> list[str]:
+        forge = self.product.forge.credentials if self.product.forge else ()
+        return [*forge, *(name for item in self.product.environments.values() for name in item.credentials)]
+
+    def child_environ(self, *names: str) -> dict[str, str]:
+        """The environment of a child: an allow-list, a home of its own, and the named variables where they are set."""
+        home = self.scratch / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        chosen = {name: self.environ[name] for name in (*_PASSED_ON, *names) if name in self.environ}
+        return {**chosen, "HOME": str(home), "TMPDIR": str(home)}
+
+    def environment(self, name: str) -> Environment:
+        """The settings of one environment. Raises ToolFailed("bad-argument")."""
+        try:
+            return self.product.environments[name]
+        except KeyError:
+            known = ", ".join(self.product.environments) or "none"
+            raise ToolFailed("bad-argument", f"{self.product.name} has no environment {name!r} (there is {known})") from None
+
+    def in_product(self, path: str) -> str:
+        """A path of the product as a path of the repository (monorepo)."""
+        folder = self.product.path.strip("/")
+        return path if folder in {"", "."} else f"{folder}/{path}"

@@ -1,0 +1,79 @@
+"""Untrusted text on its way to people and files: bounded, visible, and without held secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import unicodedata
+import urllib.parse
+from collections.abc import Iterable
+
+_SHORTEST_SECRET = 6  # shorter values would redact ordinary words
+_MENTION = re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~])")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def visible(text: str) -> str:
+    """The text with every control, format and bidirectional mark spelt out; line feeds and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(mark if _harmless(mark) else f"<U+{ord(mark):04X}>" for mark in text)
+
+
+def _harmless(mark: str) -> bool:
+    return mark in "\n\t" or unicodedata.category(mark) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The text as one visible line of at most ``limit`` characters, the cut marked."""
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def output(data: bytes, limit: int = 4000) -> str:
+    """The end of a child's output, for people: colours dropped, controls spelt out, at most ``limit`` characters."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    text = visible(_ANSI.sub("", text)).strip("\n")
+    if len(text) <= limit:
+        return text
+    return f"[{len(text) - limit} characters left out]\n{text[-limit:]}"
+
+
+def markdown(text: str, limit: int = 300) -> str:
+    """Untrusted text as one line of Markdown that shows as itself: no markup, no HTML, no mention."""
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    # An empty comment splits the text node, so that a forge notifies nobody.
+    return _MENTION.sub("@<!-- -->", escaped)
+
+
+class Redactor:
+    """Takes held secrets out of text, raw and in the encodings in which they usually leak (I8)."""
+
+    def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
+        forms: dict[str, str] = {}
+        for name, value in secrets:
+            if len(value) >= _SHORTEST_SECRET:
+                for form in _forms(value):
+                    forms.setdefault(form, name)
+        self._forms = forms
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        """The text with ``[redacted NAME]`` in the place of each secret."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda found: f"[redacted {self._forms[found.group()]}]", text)
+
+
+def _forms(value: str) -> set[str]:
+    raw = value.encode()
+    forms = {value, value[::-1], raw.hex(), raw.hex().upper(), json.dumps(value)[1:-1], urllib.parse.quote(value, safe="")}
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for shift in range(3):
+            # Within a longer text the alignment shifts; the first and last digits then belong to the neighbours too.
+            encoded = encode(b"\0" * shift + raw).decode().rstrip("=")
+            forms.add(encoded[(shift * 8 + 5) // 6 : len(encoded) - (1 if (shift + len(raw)) % 3 else 0)])
+    return {form for form in forms if len(form) >= _SHORTEST_SECRET}
