@@ -58,11 +58,11 @@ def parse(text: str, path: str) -> tuple[ScriptedApproval, ...]:
     if reader.required("version", int) != 1:
         raise InvalidFile(path, 1, "this version of the approvals file is not known", "write: version: 1")
     entries = []
-    for item in reader.items("approvals"):
+    for item in reader.sections("approvals"):
         entries.append(
             ScriptedApproval(
                 item.required("checkpoint", str), item.required("product", str), item.required("workflow", str),
-                item.required("approver", str), _moment(item.required("expires", str), path, item.line),
+                item.required("approver", str), _moment(item.required("expires", str), path, item.line()),
                 item.optional("standing", bool, default=False),
             )
         )  # fmt: skip

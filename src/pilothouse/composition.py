@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse import config
@@ -14,7 +12,9 @@ from pilothouse.guard.gates import RULES
 from pilothouse.guard.state import RunState
 from pilothouse.llm.scripted import ScriptedPersonas
 from pilothouse.model import Workflow
-from pilothouse.playbook import load_checked_text
+from pilothouse.playbook.check import checked
+from pilothouse.playbook.find import Found, list_personas
+from pilothouse.playbook.workflow import parse
 from pilothouse.render.card import render_card
 from pilothouse.settings import Configuration
 
@@ -30,22 +30,24 @@ def toolbox(app: Pilothouse, configuration: Configuration, product: str, run: st
     from pilothouse_tools.context import Context  # noqa: PLC0415
     from pilothouse_tools.toolbox import Toolbox  # noqa: PLC0415
 
-    scratch = Path(tempfile.gettempdir())
+    scratch = app.project.resolve() / ".pilothouse" / "work"
+    scratch.mkdir(parents=True, exist_ok=True)
     return Toolbox(
         Context(
-            product=configuration.products[product], project=app.project, environ=app.environ, clock=app.clock,
+            product=configuration.products[product], project=app.project.resolve(), environ=app.environ, clock=app.clock,
             templates=templates, scratch=scratch, run_id=run, started_at=started_at,
         )
     )  # fmt: skip
 
 
-def checked_workflow(app: Pilothouse, text: str, path: str, tools: Tools, templates: Mapping[str, str]) -> Workflow:
+def checked_workflow(app: Pilothouse, found: Found, tools: Tools, templates: Mapping[str, str]) -> Workflow:
     """A workflow that is sound for these tools, gates, agents and templates.
 
     Raises:
         InvalidFile: with file, line and hint.
     """
-    return load_checked_text(app.project, text, path, tools.specs(), frozenset(RULES), templates)
+    agents = frozenset(persona.name for persona in list_personas(app.project))
+    return checked(found.text(), found.shown, tools.specs(), frozenset(RULES), agents, frozenset(templates))
 
 
 def world_of(app: Pilothouse, run: str, started: Started, started_at: str) -> World:
@@ -53,7 +55,8 @@ def world_of(app: Pilothouse, run: str, started: Started, started_at: str) -> Wo
     configuration = config.parse(started.config_source, "pilothouse.yml")
     templates = {name: str(text) for name, text in started.prompts.items()}
     tools = toolbox(app, configuration, started.product, run, started_at, templates)
-    workflow = checked_workflow(app, started.workflow_source, f"workflows/{started.workflow}.yml", tools, templates)
+    # Only parsed: it was found sound when the run started, and an upgrade of the checks must not strand a waiting run.
+    workflow = parse(started.workflow_source, f"workflows/{started.workflow}.yml")
 
     def card(state: RunState, _checkpoint: str, basis: dict[str, Json]) -> str:
         return render_card(state, configuration.products[started.product], basis)

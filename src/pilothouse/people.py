@@ -93,7 +93,7 @@ def _not_matched(app: Pilothouse, state: RunState, name: str, spent: WordSpent, 
     if spent.entered == approval.ABORT:
         append(app, state, spent, Aborted(who.identity, who.channel, "ABORT was entered at the checkpoint"))
         raise RequestRefused("aborted", f"{state.run} is aborted, as you asked")
-    wrong = state.checkpoints[name].wrong_words + (1 if spent.entered else 0)
+    wrong = state.checkpoints[name].wrong_words + (0 if spent.entered in {"", spent.presented} else 1)
     if wrong >= MAX_WORDS:
         append(app, state, spent, Rejected(name, who.identity, who.channel, f"{MAX_WORDS} wrong words"))
         raise RequestRefused("words-spent", f"{MAX_WORDS} words were entered wrongly; {state.run} is rejected")

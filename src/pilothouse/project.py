@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from pilothouse.errors import InvalidFile, UsageError
+from pilothouse.yamlfile import MOST_BYTES, decode
 
 FILE = "pilothouse.yml"
-MAX_BYTES = 1_000_000
 
 
 def find_project(start: Path) -> Path:
@@ -36,23 +36,17 @@ def shown(path: Path) -> str:
         return os.fspath(path)
 
 
-def read_text(path: Path) -> str:
-    """The text of a file that people write.
+def read_text(path: Path, name: str = "") -> str:
+    """The text of a file that people write; ``name`` is what errors call it.
 
     Raises:
-        InvalidFile: it is missing, no plain file, larger than a megabyte, or not UTF-8.
+        InvalidFile: it is missing, no plain file, too large, or not UTF-8.
     """
-    place = shown(path)
+    place = name or shown(path)
     try:
         if not path.is_file():
             raise InvalidFile(place, 0, "there is no such file")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            return decode(file.read(MOST_BYTES + 1), place)
     except OSError as error:
         raise InvalidFile(place, 0, f"cannot be read: {error.strerror or 'unknown reason'}") from error
-    if len(data) > MAX_BYTES:
-        raise InvalidFile(place, 0, f"is larger than {MAX_BYTES // 1000} kB", "nothing of that size belongs here")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidFile(place, line, "is not UTF-8 text", "save it as UTF-8") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from pilothouse import __version__, config, playbook
+from pilothouse import __version__, config
 from pilothouse.canonical import Json
 from pilothouse.composition import checked_workflow, toolbox, world_of
 from pilothouse.engine.rehearse import rehearse as rehearse_run
@@ -15,6 +15,7 @@ from pilothouse.events import Started, Superseded
 from pilothouse.guard.state import RunState
 from pilothouse.ledger.memory import MemoryJournal
 from pilothouse.model import Person, Workflow
+from pilothouse.playbook.find import find_workflow, load_templates
 from pilothouse.settings import Configuration, Product
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def _prepare(app: Pilothouse, request: Request, who: Person) -> Prepared:
     configuration = config.load(app.project / "pilothouse.yml")
     product = _product(configuration, request.product)
     name = request.workflow or configuration.workflow
-    source = playbook.find_workflow(app.project, name)
-    templates = playbook.load_templates(app.project)
+    source = find_workflow(name, app.project)
+    templates = load_templates(app.project)
     now = app.clock.now()
     tools = toolbox(app, configuration, product.name, "r-start", iso(now), templates)
-    workflow = checked_workflow(app, source.text, source.path, tools, templates)
+    workflow = checked_workflow(app, source, tools, templates)
     _check_inputs(workflow, request)
     inputs: dict[str, Json] = {"version": request.version, **request.inputs}
     pinned = _pin_rollback(app, product, inputs) if name == "rollback" else tools.observe("git.base", {}).facts
@@ -82,7 +83,7 @@ def _prepare(app: Pilothouse, request: Request, who: Person) -> Prepared:
         inputs["superseded_branch"] = _branch_of(gives_way)
     run = _run_id(app, now.strftime("%Y-%m-%d"))
     started = Started(
-        product=product.name, workflow=name, workflow_source=source.text, config_source=configuration.source,
+        product=product.name, workflow=name, workflow_source=workflow.source, config_source=configuration.source,
         prompts=cast("dict[str, Json]", dict(templates)), inputs=inputs, started_by=who.identity, channel=who.channel,
         started_on=now.strftime("%Y-%m-%d"), from_version=str(pinned["from_version"]),
         from_sha=str(pinned["from_sha"]), to_sha=str(pinned["to_sha"]), base_ref=product.base,

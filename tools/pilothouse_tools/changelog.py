@@ -114,7 +114,15 @@ def finalise(text: str, version: str, previous: str, date: str, prefix: str) -> 
     name = f"[{version}]" if matched and matched.group(1) else version
     body = _without_empty_parts(lines[bounds.heading + 1 : bounds.end])
     rest = lines[bounds.end :]
-    new = [*lines[: bounds.heading], heading, "", f"## {name} - {date}", *body, *([""] if rest else []), *_linked(rest, version, previous, prefix)]
+    new = [
+        *lines[: bounds.heading],
+        heading,
+        "",
+        f"## {name} - {date}",
+        *body,
+        *([""] if rest else []),
+        *_linked(rest, version, previous, prefix),
+    ]
     if not rest:
         new.append("")
     joined = "\n".join(new)

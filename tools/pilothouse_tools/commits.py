@@ -23,7 +23,9 @@ _REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{40})\b", re.MULTILINE)
 _BUMP = re.compile(r"(?:bump|update|upgrade) (?:dependency )?(\S+) from v?(\S+) to v?(\S+)", re.IGNORECASE)
 _TICKET = re.compile(r"\b[A-Z][A-Z0-9]{1,9}-[1-9][0-9]{0,6}\b")
 # Standards that look like tickets.
-_NO_TICKET = frozenset({"AES", "CVE", "HTTP", "IEC", "IEEE", "ISO", "MD", "PEP", "RFC", "RSA", "SHA", "TLS", "UTC", "UTF", "WCAG"})
+_NO_TICKET = frozenset(
+    {"AES", "CVE", "HTTP", "IEC", "IEEE", "ISO", "MD", "PEP", "RFC", "RSA", "SHA", "TLS", "UTC", "UTF", "WCAG"}
+)
 _LISTS = {"feat": "features", "feature": "features", "fix": "fixes", "bugfix": "fixes", "perf": "improvements",
           "refactor": "improvements", "revert": "fixes"}  # fmt: skip
 _CAP = 500
@@ -79,7 +81,9 @@ class Contents:
     """
 
     def __init__(self, commits: Iterator[Commit], older: str, folder: bytes = b"") -> None:
-        self._entries: dict[str, list[Json]] = {name: [] for name in ("features", "fixes", "improvements", "dependencies", "breaking")}
+        self._entries: dict[str, list[Json]] = {
+            name: [] for name in ("features", "fixes", "improvements", "dependencies", "breaking")
+        }
         self._omitted = 0
         self._paths: set[bytes] = set()
         self._tickets: dict[str, None] = {}
@@ -223,7 +227,11 @@ def _undone(commits: dict[str, Commit]) -> set[str]:
     """Commits that another commit of the range takes back, and those other commits: together they are nothing."""
     undone: set[str] = set()
     for commit in commits.values():  # newest first: a revert that was itself reverted takes nothing back
-        if "This reverts commit " in commit.body and commit.sha not in undone and (found := _REVERTS.search(commit.body)):
+        if (
+            "This reverts commit " in commit.body
+            and commit.sha not in undone
+            and (found := _REVERTS.search(commit.body))
+        ):
             target = found.group(1)
             if target in commits:
                 undone |= {target, commit.sha}

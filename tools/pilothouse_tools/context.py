@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +28,8 @@ class Context:
         environ: the conductor's environment; children receive an allow-listed part of it.
         clock: time.
         templates: file name in prompts/ to Jinja2 source.
-        scratch: a private folder (absolute) for the scratch repository, checkouts and the children's home.
+        scratch: where to make a private folder, one a project, for the scratch repository, checkouts and the children's
+            home; the attribute is that private folder.
         run_id: the run, or empty.
         started_at: ISO 8601 UTC; author and committer date of every commit the run makes, so that shas are repeatable.
         author: name and address of those commits.
@@ -45,6 +49,7 @@ class Context:
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # frozen: derived once, here
+        set_field(self, "scratch", _private(self.scratch, self.project))
         signature = Signature(*self.author, self.started_at)
         ssh = {"SSH_AUTH_SOCK": sock} if (sock := self.environ.get("SSH_AUTH_SOCK")) else {}
         repo = Repository(self.project, self.product.remote, self.scratch, {**self.child_environ(), **ssh}, signature)
@@ -68,9 +73,26 @@ class Context:
             return self.product.environments[name]
         except KeyError:
             known = ", ".join(self.product.environments) or "none"
-            raise ToolFailed("bad-argument", f"{self.product.name} has no environment {name!r} (there is {known})") from None
+            raise ToolFailed(
+                "bad-argument", f"{self.product.name} has no environment {name!r} (there is {known})"
+            ) from None
 
     def in_product(self, path: str) -> str:
         """A path of the product as a path of the repository (monorepo)."""
         folder = self.product.path.strip("/")
         return path if folder in {"", "."} else f"{folder}/{path}"
+
+
+def _private(parent: Path, project: Path) -> Path:
+    """A folder that only this user can write to, even where its parent is shared (/tmp).
+
+    Raises:
+        ToolFailed: ``scratch-not-private``: somebody else made it, or may write to it.
+    """
+    mark = hashlib.sha256(os.fsencode(project.resolve())).hexdigest()[:12]
+    folder = parent.absolute() / f"pilothouse-{os.getuid()}-{mark}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise ToolFailed("scratch-not-private", f"{folder} is not this user's alone", "Remove it, or set TMPDIR.")
+    return folder

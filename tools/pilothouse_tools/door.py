@@ -28,6 +28,10 @@ class Arguments:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    def names(self) -> frozenset[str]:
+        """Which arguments were given."""
+        return frozenset(self._values)
+
     def text(self, name: str) -> str:
         """A text-like argument (sha, ref, version, text …), empty where it is absent."""
         return cast("str", self._values.get(name, ""))
@@ -78,7 +82,9 @@ class Actor:
     effect: Callable[[Product], EffectClass] | None = None
 
 
-def observes(name: str, about: str, arguments: Mapping[str, Argument], results: Mapping[str, str], look: Look) -> Watcher:
+def observes(
+    name: str, about: str, arguments: Mapping[str, Argument], results: Mapping[str, str], look: Look
+) -> Watcher:
     """An observe tool."""
     return Watcher(ToolSpec(name, Kind.OBSERVE, about, arguments, results), look)
 
@@ -115,7 +121,9 @@ def admit(spec: ToolSpec, product: Product, values: Mapping[str, Json], *, parti
     """
     given = {name: value for name, value in values.items() if value is not None}
     if unknown := sorted(set(given) - set(spec.arguments)):
-        raise _refused(spec, f"takes no argument {unknown[0][:60]!r}", f"It takes {', '.join(spec.arguments) or 'none'}.")
+        raise _refused(
+            spec, f"takes no argument {unknown[0][:60]!r}", f"It takes {', '.join(spec.arguments) or 'none'}."
+        )
     if not partial:
         missing = [name for name, about in spec.arguments.items() if about.required and name not in given]
         if missing:

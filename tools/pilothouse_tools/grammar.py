@@ -49,7 +49,9 @@ def is_path(text: str) -> bool:
     """A relative path within a repository: no ``..``, no ``.git``, no empty or odd part."""
     if not text or len(text) > 1000:
         return False
-    return all(_PATH_PART.fullmatch(part) and part not in {".", ".."} and not _is_git_folder(part) for part in text.split("/"))
+    return all(
+        _PATH_PART.fullmatch(part) and part not in {".", ".."} and not _is_git_folder(part) for part in text.split("/")
+    )
 
 
 def _is_git_folder(part: str) -> bool:

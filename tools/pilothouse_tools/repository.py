@@ -82,7 +82,15 @@ class Repository:
     def _read_url(self) -> str:
         top, common = _locate(self._project)
         # --file reads one file: no includes, no global configuration, nothing that runs.
-        argv = ["git", "config", "--file", str(common / "config"), "--no-includes", "--get-all", f"remote.{self._remote}.url"]
+        argv = [
+            "git",
+            "config",
+            "--file",
+            str(common / "config"),
+            "--no-includes",
+            "--get-all",
+            f"remote.{self._remote}.url",
+        ]
         done = child.run(argv, cwd=common, env=self._environ | _BARE, timeout=_MINUTE)
         urls = done.stdout.decode("utf-8", "replace").split("\n")[:-1]
         if len(urls) != 1:
@@ -134,7 +142,9 @@ class Repository:
         done = child.run(argv, cwd=self.folder, env=env, timeout=timeout, stdin=stdin, output_cap=cap)
         if done.timed_out:
             code = "remote-unreachable" if remote else "git-timeout"
-            raise Unreachable(code, f"git {arguments[0]} did not end within {timeout:.0f} s", "Check the remote and try again.")
+            raise Unreachable(
+                code, f"git {arguments[0]} did not end within {timeout:.0f} s", "Check the remote and try again."
+            )
         return done
 
     def read(self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:
@@ -200,7 +210,9 @@ class Repository:
     def _raise_unfetched(self, sha: str, done: child.Finished) -> None:
         message = self._scrub(_error(done))
         if re.search(r"not our ref|unadvertised object|bad object|no such ref|couldn't find remote ref", message):
-            raise ToolFailed("commit-unknown", f"commit {sha[:12]} is neither here nor on {self._remote}", "Push it first.")
+            raise ToolFailed(
+                "commit-unknown", f"commit {sha[:12]} is neither here nor on {self._remote}", "Push it first."
+            )
         raise Unreachable("remote-unreachable", f"commit {sha[:12]} could not be fetched: {message}")
 
     def push(self, ref: str, new: str, expected: str, timeout: float = _NETWORK) -> None:
@@ -219,7 +231,9 @@ class Repository:
         if new and expected:
             self.require(expected)
             if not self.is_ancestor(expected, new):
-                raise ToolFailed("not-fast-forward", f"{new[:12]} does not descend from {expected[:12]}, where {ref} is")
+                raise ToolFailed(
+                    "not-fast-forward", f"{new[:12]} does not descend from {expected[:12]}, where {ref} is"
+                )
         try:
             done = self.run("push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-signed",
                             f"--force-with-lease={ref}:{expected}", "--end-of-options", _REMOTE, f"{new}:{ref}",
@@ -258,7 +272,9 @@ class Repository:
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit that is here, the first one first."""
-        return tuple(self.read("rev-list", "--parents", "--max-count=1", "--end-of-options", commit).decode().split()[1:])
+        return tuple(
+            self.read("rev-list", "--parents", "--max-count=1", "--end-of-options", commit).decode().split()[1:]
+        )
 
     def message(self, commit: str) -> str:
         """The whole message of a commit that is here."""
@@ -277,7 +293,9 @@ class Repository:
             return {}
         self.require(commit)
         found = {}
-        for line in self.read("ls-tree", "-z", "--full-tree", "--end-of-options", commit, "--", *wanted).split(b"\0")[:-1]:
+        for line in self.read("ls-tree", "-z", "--full-tree", "--end-of-options", commit, "--", *wanted).split(b"\0")[
+            :-1
+        ]:
             mode, kind, rest = line.decode("utf-8", "surrogateescape").split(" ", 2)
             sha, _, path = rest.partition("\t")
             if kind == "blob" and mode != "120000":
@@ -319,7 +337,9 @@ class Repository:
         try:
             environ = {"GIT_INDEX_FILE": str(index)}
             self.read("read-tree", commit, environ=environ)
-            self.read(f"--work-tree={folder}", "checkout-index", "--all", "--quiet", f"--prefix={folder}/", environ=environ)
+            self.read(
+                f"--work-tree={folder}", "checkout-index", "--all", "--quiet", f"--prefix={folder}/", environ=environ
+            )
         finally:
             index.unlink(missing_ok=True)
 
@@ -352,8 +372,12 @@ def _locate(project: Path) -> tuple[Path, Path]:
         if mark.is_file():  # a linked worktree or a submodule
             own = top / mark.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
             common = own / "commondir"
-            return top, (own / common.read_text(encoding="utf-8").strip()).resolve() if common.is_file() else own.resolve()
-    raise ToolFailed("not-a-repository", f"{project} is no git clone", "Run pilothouse in a clone, or name it with --project.")
+            return top, (
+                own / common.read_text(encoding="utf-8").strip()
+            ).resolve() if common.is_file() else own.resolve()
+    raise ToolFailed(
+        "not-a-repository", f"{project} is no git clone", "Run pilothouse in a clone, or name it with --project."
+    )
 
 
 def _checked_url(url: str, top: Path) -> str:

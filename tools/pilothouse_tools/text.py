@@ -70,7 +70,14 @@ class Redactor:
 
 def _forms(value: str) -> set[str]:
     raw = value.encode()
-    forms = {value, value[::-1], raw.hex(), raw.hex().upper(), json.dumps(value)[1:-1], urllib.parse.quote(value, safe="")}
+    forms = {
+        value,
+        value[::-1],
+        raw.hex(),
+        raw.hex().upper(),
+        json.dumps(value)[1:-1],
+        urllib.parse.quote(value, safe=""),
+    }
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for shift in range(3):
             # Within a longer text the alignment shifts; the first and last digits then belong to the neighbours too.

@@ -107,4 +107,6 @@ def _checked(key: str) -> str:
 
 
 def _unknown(name: str, there: Mapping[str, object]) -> ToolFailed:
-    return ToolFailed("unknown-tool", f"there is no tool {name[:80]!r} of this kind", f"There is {', '.join(sorted(there))}.")
+    return ToolFailed(
+        "unknown-tool", f"there is no tool {name[:80]!r} of this kind", f"There is {', '.join(sorted(there))}."
+    )

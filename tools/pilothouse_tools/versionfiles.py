@@ -12,7 +12,9 @@ from pilothouse.settings import VersionFile
 
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([{}\[\],:])|[^\s"{}\[\],:]+')
 _TABLE = re.compile(r"^[ \t]*\[+ *([^\]\n]+?) *\]+[ \t]*(?:#.*)?$", re.MULTILINE)
-_VERSION_LINE = re.compile(r"""^[ \t]*(?:version|"version"|'version')[ \t]*=[ \t]*(?:"([^"\\\n]*)"|'([^'\n]*)')""", re.MULTILINE)
+_VERSION_LINE = re.compile(
+    r"""^[ \t]*(?:version|"version"|'version')[ \t]*=[ \t]*(?:"([^"\\\n]*)"|'([^'\n]*)')""", re.MULTILINE
+)
 
 Span = tuple[int, int]
 
@@ -68,7 +70,9 @@ def _checked(file: VersionFile, text: str, spans: list[Span], version: str, load
         _settle(before, path)
         _settle(after, path, version)
     if before != after:
-        raise _refused(file, "holds its version in a form that cannot be edited safely", "Give it a pattern with one group.")
+        raise _refused(
+            file, "holds its version in a form that cannot be edited safely", "Give it a pattern with one group."
+        )
     return new.encode()
 
 
@@ -100,7 +104,9 @@ def _json_spans(file: VersionFile, text: str) -> list[Span]:
     wanted = [("version",)] + ([("packages", "", "version")] if file.path.endswith("package-lock.json") else [])
     spans = [span for path in wanted for span in places.get(path, [])]
     if not isinstance(document, dict) or len(places.get(("version",), [])) != 1:
-        raise _refused(file, "has no version, or more than one, at its top", 'Add "version": "0.0.0", or leave the file out.')
+        raise _refused(
+            file, "has no version, or more than one, at its top", 'Add "version": "0.0.0", or leave the file out.'
+        )
     return sorted(spans)
 
 
@@ -137,7 +143,11 @@ def _toml_spans(file: VersionFile, text: str) -> list[Span]:
     except tomllib.TOMLDecodeError as error:
         raise _refused(file, f"is no TOML: {error}", "Mend the file.") from None
     poetry = document.get("tool", {}).get("poetry", {})
-    wanted = [name for name, table in (("project", document.get("project", {})), ("tool.poetry", poetry)) if "version" in table]
+    wanted = [
+        name
+        for name, table in (("project", document.get("project", {})), ("tool.poetry", poetry))
+        if "version" in table
+    ]
     spans = [span for name in wanted for span in _toml_version(text, name)]
     if not wanted or len(spans) != len(wanted):
         raise _refused(file, "has no version in [project] or [tool.poetry] (is it dynamic?)",

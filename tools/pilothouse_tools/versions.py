@@ -94,7 +94,11 @@ def _requested(now: semver.Version, requested: str) -> tuple[semver.Version, str
     if version <= now:
         raise ToolFailed("version-contradicts-changes", f"{requested} was asked for, but {now} is released already",
                          f"Ask for more than {now}, or leave the version out.")  # fmt: skip
-    grown = next(part for part in ("major", "minor", "patch") if version[_ORDER[::-1].index(part)] != now[_ORDER[::-1].index(part)] or part == "patch")
+    grown = next(
+        part
+        for part in ("major", "minor", "patch")
+        if version[_ORDER[::-1].index(part)] != now[_ORDER[::-1].index(part)] or part == "patch"
+    )
     lower = {"major": (version.minor, version.patch), "minor": (version.patch,), "patch": ()}[grown]
     if any(lower):
         raise ToolFailed("version-contradicts-changes", f"{requested} raises the {grown} part of {now}, so the parts after it must be 0",

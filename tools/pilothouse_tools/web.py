@@ -72,12 +72,24 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 def join(base: str, path: str) -> str:
     """An environment's URL and a path of it. Raises ToolFailed("url-refused") where they are not of their form."""
     parts = urlsplit(base)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
         raise ToolFailed("url-refused", "the environment's URL must be http(s)://host[:port][/path], without user information",
                          "Mend the environment's url in pilothouse.yml.")  # fmt: skip
     if not base.isascii() or not base.isprintable() or any(mark in base for mark in " \\"):
         raise ToolFailed("url-refused", "the environment's URL holds characters that URLs cannot hold")
-    if not path.startswith("/") or path.startswith("//") or not path.isascii() or not path.isprintable() or any(m in path for m in " \\#"):
+    if (
+        not path.startswith("/")
+        or path.startswith("//")
+        or not path.isascii()
+        or not path.isprintable()
+        or any(m in path for m in " \\#")
+    ):
         raise ToolFailed("url-refused", f"{path[:80]!r} is no absolute path")
     return base.rstrip("/") + path
 
@@ -121,7 +133,9 @@ def get(url: str, *, timeout: float, allow_private: bool) -> Answer:
     try:
         with (
             httpx2.Client(trust_env=False, follow_redirects=False, timeout=timeout) as client,
-            client.stream("GET", target.copy_with(host=address), headers=headers, extensions={"sni_hostname": target.host}) as answer,
+            client.stream(
+                "GET", target.copy_with(host=address), headers=headers, extensions={"sni_hostname": target.host}
+            ) as answer,
         ):
             body = bytearray()
             for part in answer.iter_raw():
@@ -133,13 +147,17 @@ def get(url: str, *, timeout: float, allow_private: bool) -> Answer:
                     raise Unreachable("environment-unreachable", f"{url} did not answer within {timeout:g} s")
             return Answer(answer.status_code, bytes(body), int((time.monotonic() - began) * 1000))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise Unreachable("environment-unreachable", f"{url} does not answer: {type(error).__name__}: {error}") from None
+        raise Unreachable(
+            "environment-unreachable", f"{url} does not answer: {type(error).__name__}: {error}"
+        ) from None
 
 
 def strict_json(body: bytes, what: str) -> dict[str, Json]:
     """One JSON object without duplicate keys, floats kept out of the way as text. Raises ToolFailed("bad-answer")."""
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_float=str, parse_constant=_no_constant)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_float=str, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError) as error:
         raise ToolFailed("bad-answer", f"{what} did not answer one JSON object: {str(error)[:200]}") from None
     if not isinstance(value, dict):

@@ -91,9 +91,13 @@ def _apart(product: shapes.Product, at: Place) -> Iterator[Fault]:
         yield Fault((*here, "url"), "production has the address of staging", "each environment has its own address")
     if isinstance(staging.deploy, shapes.PushDeploy) and isinstance(production.deploy, shapes.PushDeploy):  # noqa: SIM102
         if staging.deploy.branch == production.deploy.branch:
-            yield Fault((*here, "deploy", "branch"), "production deploys from staging's branch", "one branch an environment")
+            yield Fault(
+                (*here, "deploy", "branch"), "production deploys from staging's branch", "one branch an environment"
+            )
     if staging.database and production.database and staging.database.identity == production.database.identity:
-        yield Fault((*here, "database", "identity"), "production has the database of staging", "each has its own identity")
+        yield Fault(
+            (*here, "database", "identity"), "production has the database of staging", "each has its own identity"
+        )
     if (staging.database is None) != (production.database is None):
         without = "staging" if staging.database is None else "production"
         message = f"{without} has no database, the other environment has one: migrations could not be proven"
@@ -127,7 +131,11 @@ def _commands(product: shapes.Product, at: Place) -> Iterator[Fault]:
 
 def _database(database: shapes.Database, at: Place) -> Iterator[Fault]:
     yield from _placeholders(database.pending, (*at, "pending"), "pending")
-    needed = (("migrate", database.migrate, "names"), ("backup", database.backup, "key"), ("restore", database.restore, "key"))
+    needed = (
+        ("migrate", database.migrate, "names"),
+        ("backup", database.backup, "key"),
+        ("restore", database.restore, "key"),
+    )
     for use, command, placeholder in needed:
         yield from _acting(command, (*at, use), use)
         if f"{{{placeholder}}}" not in command.run:
@@ -150,7 +158,9 @@ def _placeholders(argv: Sequence[str], at: Place, use: str) -> Iterator[Fault]:
         for found in _BRACED.findall(argument):
             place = (*at, index)
             if argument != f"{{{found}}}" and found in EVERY_PLACEHOLDER:
-                yield Fault(place, f"{{{found}}} is only part of the argument", f'make "{{{found}}}" an argument of its own')
+                yield Fault(
+                    place, f"{{{found}}} is only part of the argument", f'make "{{{found}}}" an argument of its own'
+                )
             elif found in EVERY_PLACEHOLDER and found not in known:
                 yield Fault(place, f"{{{found}}} is not known to this command", _listed(known))
             elif argument == f"{{{found}}}" and found not in known:
@@ -189,7 +199,9 @@ def _readiness(product: shapes.Product, at: Place) -> Iterator[Fault]:
     for key in ("checks", "allow_skipped", "blocker_labels"):
         yield from _repeated(getattr(readiness, key), (*at, "readiness", key))
     if product.forge is None and (readiness.checks or readiness.allow_skipped):
-        yield Fault((*at, "readiness"), "checks come from a forge, and none is configured", "add forge: {kind: github, …}")
+        yield Fault(
+            (*at, "readiness"), "checks come from a forge, and none is configured", "add forge: {kind: github, …}"
+        )
 
 
 def _watch(product: shapes.Product, policy: shapes.Policy, at: Place) -> Iterator[Fault]:
@@ -200,7 +212,9 @@ def _watch(product: shapes.Product, policy: shapes.Policy, at: Place) -> Iterato
         message = "a watch is at least 15m, this one is shorter"
         yield Fault((*at, "watch", "window"), message, "a window of 15m or more, or policy.allow_short_watch: true")
     if watch.every * 2 > watch.window:
-        yield Fault((*at, "watch", "every"), "fewer than two looks fit into the window", "look more often, or watch longer")
+        yield Fault(
+            (*at, "watch", "every"), "fewer than two looks fit into the window", "look more often, or watch longer"
+        )
     if product.environments.production.metrics is None:
         message = "production has no metrics, so the watch could see nothing"
         yield Fault((*at, "watch"), message, "add environments.production.metrics: {path: /metrics}")

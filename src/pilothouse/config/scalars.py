@@ -33,7 +33,7 @@ def milliseconds(value: object) -> int:
         raise no("a duration is a number with its unit", "write 200ms, 5s, 15m, 2h or 3d")
     found = _DURATION.fullmatch(value)
     if found is None:
-        raise no(f"{ascii(value[:40])} is not a duration", "write 200ms, 5s, 15m, 2h or 3d")
+        raise no(f"{value[:40]!a} is not a duration", "write 200ms, 5s, 15m, 2h or 3d")
     amount = int(found.group(1)) * _UNITS[found.group(2)]
     if not 0 < amount <= 90 * _UNITS["d"]:
         raise no("a duration is more than nothing and at most 90 days", "write 200ms, 5s, 15m, 2h or 3d")
@@ -45,7 +45,7 @@ def _matching(pattern: str, what: str, example: str) -> Callable[[str], str]:
 
     def check(value: str) -> str:
         if compiled.fullmatch(value) is None:
-            raise no(f"{ascii(value[:60])} is not {what}", f"for example: {example}")
+            raise no(f"{value[:60]!a} is not {what}", f"for example: {example}")
         return value
 
     return check
@@ -59,7 +59,7 @@ def _ref(value: str) -> str:
         or any(part in value for part in bad)
         or value.endswith(("/", ".", ".lock"))
     ):
-        raise no(f"{ascii(value[:60])} is not a branch name", "letters, digits, '.', '_', '-' and '/', for example main")
+        raise no(f"{value[:60]!a} is not a branch name", "letters, digits, '.', '_', '-' and '/', for example main")
     return value
 
 
@@ -69,13 +69,13 @@ def inside(value: str) -> str:
     if not value or not value.isprintable() or "\\" in value:
         raise no("a path is plain text with '/' between its parts")
     if value.startswith(("/", "~")) or re.match(r"[A-Za-z]:", value):
-        raise no(f"{ascii(value[:60])} is not inside the project", "write it relative to the project's folder")
+        raise no(f"{value[:60]!a} is not inside the project", "write it relative to the project's folder")
     if ".." in parts:
-        raise no(f"{ascii(value[:60])} leaves the project", "a path may not contain '..'")
+        raise no(f"{value[:60]!a} leaves the project", "a path may not contain '..'")
     if ".git" in parts:
-        raise no(f"{ascii(value[:60])} is git's own", "name a file of the project")
+        raise no(f"{value[:60]!a} is git's own", "name a file of the project")
     if value.startswith("-"):
-        raise no(f"{ascii(value[:60])} looks like an option", f"write ./{value[:60]}")
+        raise no(f"{value[:60]!a} looks like an option", f"write ./{value[:60]}")
     return value
 
 
@@ -88,7 +88,9 @@ def _url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or not value.isascii() or not value.isprintable():
         raise no("is not an http or https URL", "for example: https://staging.acme.example")
     if parts.username is not None or parts.password is not None:
-        raise no("a URL may not carry a user or a password", "put the secret into a variable, its name under credentials")
+        raise no(
+            "a URL may not carry a user or a password", "put the secret into a variable, its name under credentials"
+        )
     if parts.query or parts.fragment or " " in value or port == 0:
         raise no("a URL here is scheme, host, port and path only", "for example: https://staging.acme.example")
     return value.rstrip("/")
@@ -96,7 +98,7 @@ def _url(value: str) -> str:
 
 def _url_path(value: str) -> str:
     if re.fullmatch(r"/[A-Za-z0-9._~/%-]*(\?[A-Za-z0-9._~=&%-]*)?", value) is None or ".." in value:
-        raise no(f"{ascii(value[:60])} is not a path on the environment", "for example: /health")
+        raise no(f"{value[:60]!a} is not a path on the environment", "for example: /health")
     return value
 
 
@@ -127,10 +129,15 @@ def _argv(value: list[str]) -> list[str]:
         raise no("an argument is one line of at most 4000 characters")
     program = value[0]
     if program != program.strip() or " " in program:
-        raise no(f"{ascii(program[:60])} is one argument", "write every argument as an item of its own: [python3, -m, unittest]")
+        raise no(
+            f"{program[:60]!a} is one argument",
+            "write every argument as an item of its own: [python3, -m, unittest]",
+        )
     if ".." in program.split("/"):
-        raise no(f"{ascii(program[:60])} leaves the project", "name a program of the project, or one on PATH")
-    if program.rsplit("/", 1)[-1] in _SHELLS and any(re.fullmatch(r"[-/][A-Za-z]*[cC]\w*", argument) for argument in value[1:]):
+        raise no(f"{program[:60]!a} leaves the project", "name a program of the project, or one on PATH")
+    if program.rsplit("/", 1)[-1] in _SHELLS and any(
+        re.fullmatch(r"[-/][A-Za-z]*[cC]\w*", argument) for argument in value[1:]
+    ):
         raise no("shell text has no place here", "put it into a script of the project and name the script")
     return value
 
@@ -159,13 +166,17 @@ Name = Annotated[
     _text(_NAME, "lower-case letters, digits and '-'"),
 ]
 Repository = Annotated[
-    str, AfterValidator(_matching(_REPOSITORY, "a repository as owner/name", "harbour/acme")), _text(_REPOSITORY, "owner/name")
+    str,
+    AfterValidator(_matching(_REPOSITORY, "a repository as owner/name", "harbour/acme")),
+    _text(_REPOSITORY, "owner/name"),
 ]
 Remote = Annotated[
     str, AfterValidator(_matching(_REMOTE, "the name of a git remote", "origin")), _text(_REMOTE, "a git remote's name")
 ]
 TagPrefix = Annotated[
-    str, AfterValidator(_matching(_PREFIX, "a prefix for tags", "v")), _text(_PREFIX, "what stands before the version in a tag")
+    str,
+    AfterValidator(_matching(_PREFIX, "a prefix for tags", "v")),
+    _text(_PREFIX, "what stands before the version in a tag"),
 ]
 Identity = Annotated[
     str,
@@ -176,11 +187,15 @@ Branch = Annotated[str, AfterValidator(_ref)]
 InsidePath = Annotated[str, AfterValidator(inside)]
 Url = Annotated[str, AfterValidator(_url)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
-Variable = Annotated[str, AfterValidator(_variable), _text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "a variable's name, never its value")]
+Variable = Annotated[
+    str, AfterValidator(_variable), _text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "a variable's name, never its value")
+]
 Line = Annotated[str, AfterValidator(_line)]
 Argv = Annotated[
     list[str],
     BeforeValidator(_list_of_arguments),
     AfterValidator(_argv),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "program and arguments; no shell"}),
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "program and arguments; no shell"}
+    ),
 ]

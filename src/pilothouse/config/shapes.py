@@ -34,17 +34,20 @@ class Shape(BaseModel):
     @classmethod
     def _known_keys(cls, data: object) -> object:
         # Before everything else: a misspelt key must be called misspelt, not its right spelling missing.
-        for key in data if isinstance(data, dict) else ():
+        for key, value in data.items() if isinstance(data, dict) else ():
             if key not in cls.model_fields:
                 raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "known": list(cls.model_fields)})
+            # `forge:` with nothing behind it is a slip of the editor, never the wish to have none.
+            if value is None:
+                raise PydanticCustomError("empty_key", "empty key", {"key": key})
         return data
 
 
-def _duration(default: str, about: str) -> Any:  # noqa: ANN401  a field's default is untyped in pydantic, too
+def _duration(default: str, about: str) -> Any:
     return Field(default=milliseconds(default), description=about, json_schema_extra={"default": default})
 
 
-def _list(about: str, *default: str) -> Any:  # noqa: ANN401  as above
+def _list(about: str, *default: str) -> Any:
     return Field(default_factory=lambda: list(default), description=about, json_schema_extra={"default": list(default)})
 
 
@@ -52,7 +55,9 @@ class Command(Shape):
     """A command that acts. Without ``probe`` its acts are of class H: after a crash a person is asked."""
 
     run: Argv = Field(description="what acts")
-    probe: Argv | None = Field(default=None, description="prints {state: absent|applied|conflict, …}; never changes anything")
+    probe: Argv | None = Field(
+        default=None, description="prints {state: absent|applied|conflict, …}; never changes anything"
+    )
     verify: Argv | None = Field(default=None, description="read-after-write in place of the probe")
     timeout: Duration = _duration("5m", "how long one call may take")
 
@@ -77,8 +82,12 @@ class CommandDeploy(Shape):
     """A deployment by a command."""
 
     model: Literal["command"] = Field(description="a command deploys")
-    run: Argv = Field(description="what deploys; {environment}, {version}, {commit} and {key} stand for one argument each")
-    probe: Argv | None = Field(default=None, description="prints {state: absent|applied|conflict, …}; never changes anything")
+    run: Argv = Field(
+        description="what deploys; {environment}, {version}, {commit} and {key} stand for one argument each"
+    )
+    probe: Argv | None = Field(
+        default=None, description="prints {state: absent|applied|conflict, …}; never changes anything"
+    )
     verify: Argv | None = Field(default=None, description="read-after-write in place of the probe")
     timeout: Duration = _duration("5m", "how long one call may take")
 
@@ -123,11 +132,15 @@ class Environment(Shape):
 
     url: Url = Field(description="its address; no user, password or query in it")
     credentials: list[Variable] = _list("variables that only commands acting on this environment receive")
-    deploy: Annotated[PushDeploy | CommandDeploy, Field(discriminator="model")] = Field(description="how a commit gets there")
+    deploy: Annotated[PushDeploy | CommandDeploy, Field(discriminator="model")] = Field(
+        description="how a commit gets there"
+    )
     health: Health = Field(description="when it counts as healthy")
     database: Database | None = Field(default=None, description="its database, where it has one")
     logs: Logs | None = Field(default=None, description="its logs, read at the sign-off")
-    settings: Argv | None = Field(default=None, description="prints its settings as JSON without secrets, compared for drift")
+    settings: Argv | None = Field(
+        default=None, description="prints its settings as JSON without secrets, compared for drift"
+    )
     metrics: Metrics | None = Field(default=None, description="its metrics page, needed for a watch")
 
 
@@ -188,7 +201,9 @@ class ErrorRate(Shape):
     """How much the share of failed requests may rise over the baseline."""
 
     rise: int = Field(ge=1, le=100_000, description="how much more than the baseline is too much")
-    unit: Literal["points", "relative"] = Field(description="points: percentage points; relative: per cent of the baseline")
+    unit: Literal["points", "relative"] = Field(
+        description="points: percentage points; relative: per cent of the baseline"
+    )
 
 
 class Latency(Shape):
@@ -246,7 +261,9 @@ class Product(Shape):
     forge: Forge | None = Field(default=None, description="its forge")
     versioning: Versioning = Field(default_factory=Versioning, description="how versions are decided and written")
     readiness: Readiness = Field(default_factory=Readiness, description="what must hold before a release starts")
-    suites: dict[Name, Suite] = Field(default_factory=dict, description="test commands by name: e2e, smoke, performance, …")
+    suites: dict[Name, Suite] = Field(
+        default_factory=dict, description="test commands by name: e2e, smoke, performance, …"
+    )
     not_verified: list[Line] = _list("what nobody checks; shown on the card")
     environments: Environments = Field(description="staging and production")
     drift: Drift = Field(default_factory=Drift, description="how staging and production may differ")
@@ -263,7 +280,8 @@ class Policy(Shape):
 
     checkpoint_expires: Duration = _duration("3d", "how long a checkpoint waits for a person")
     scripted_approvals: InsidePath | None = Field(
-        default=None, description="a file with approvals for CI, read from the base branch of the remote, never from disk"
+        default=None,
+        description="a file with approvals for CI, read from the base branch of the remote, never from disk",
     )
     allow_short_watch: bool = Field(default=False, description="permit a watch window under 15m; shown on the card")
     unconfigured_suites: Literal["refuse", "allow"] = Field(

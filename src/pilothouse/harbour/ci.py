@@ -25,6 +25,9 @@ TAIL = 4000
 class Board(Protocol):
     """Where the results are put up: the forge."""
 
+    def queued(self, sha: str, name: str, branch: str) -> None:
+        """Records a check run that waits."""
+
     def check(self, sha: str, name: str, status: str, conclusion: str | None, summary: str) -> None:
         """Records a check run's state."""
 
@@ -48,13 +51,13 @@ class Integration:
         self._queue: queue.Queue[str] = queue.Queue()
         self._seen: set[str] = set()
 
-    def submit(self, sha: str) -> None:
+    def submit(self, sha: str, branch: str) -> None:
         """Puts a commit into the queue, once."""
         if sha in self._seen:
             return
         self._seen.add(sha)
         for name in JOBS:
-            self._board.check(sha, name, "queued", None, "")
+            self._board.queued(sha, name, branch)
         self._board.status(sha, CONTEXT, "pending", "queued")
         self._queue.put(sha)
 

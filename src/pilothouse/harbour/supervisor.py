@@ -22,7 +22,7 @@ from pathlib import Path
 from pilothouse.harbour.ci import Integration
 from pilothouse.harbour.environments import Deployment, Environment
 from pilothouse.harbour.faults import Switches
-from pilothouse.harbour.forge.server import ForgeServer
+from pilothouse.harbour.forge.server import Forge, ForgeServer
 from pilothouse.harbour.forge.store import Store, now
 from pilothouse.harbour.history import git, push
 from pilothouse.harbour.world import ENVIRONMENTS, World, load
@@ -50,15 +50,15 @@ class Supervisor:
         self._environments = {
             name: Environment(world.folder / name, sock, self._deployed) for name, sock in listening.items()
         }
-        self._forge = ForgeServer(world, self._store, self._pushed_here)
+        self._forge = Forge(world.folder, self._store, self._pushed_here)
         self._ended = threading.Event()
 
     def start(self) -> None:
         """Deploys what the deploy branches name and checks main; returns when all of it is done."""
         self._thread(self._integration.work)
-        self._thread(self._forge.serve_forever)
+        self._thread(ForgeServer(self._world.gh_socket, self._forge).serve_forever)
         self._thread(self._listen)
-        self._integration.submit(self._tip("main"))
+        self._integration.submit(self._tip("main"), "main")
         tips = {name: self._tip(f"deploy/{name}") for name in ENVIRONMENTS}
         deploying = [threading.Thread(target=self._environments[name].deploy, args=[tip]) for name, tip in tips.items()]
         for thread in deploying:
@@ -142,12 +142,13 @@ class Supervisor:
             ref, new = update["ref"], update["new"]
             if not ref.startswith("refs/heads/") or new == NOTHING:
                 continue
+            self._forge.mutations.landed(ref, update["old"], new)
             name = ref.removeprefix("refs/heads/")
             environment = self._environments.get(name.removeprefix("deploy/"))
             if environment and name.startswith("deploy/"):
                 yield self._deploy(environment, new)
             else:
-                self._integration.submit(new)
+                self._integration.submit(new, name)
 
     def _deploy(self, environment: Environment, sha: str) -> str:
         done = environment.deploy(sha)

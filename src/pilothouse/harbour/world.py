@@ -77,7 +77,12 @@ def load(folder: Path) -> World:
 
 
 def up(
-    folder: Path, *, faults: Iterable[str] = (), watch_seconds: float = 4, scripted_approval: bool = True
+    folder: Path,
+    *,
+    faults: Iterable[str] = (),
+    watch_seconds: float = 4,
+    scripted_approval: bool = True,
+    ports: tuple[int, int] = (0, 0),
 ) -> World:
     """Builds a world in a folder and starts its supervisor; returns when everything answers.
 
@@ -86,6 +91,8 @@ def up(
         faults: names of FAULTS to begin with.
         watch_seconds: the watch window after a deployment to production.
         scripted_approval: whether approvals.yml on main opens the checkpoints without a person.
+        ports: of staging and production, where they must be known before; 0 takes a free one. Worlds with the same
+            ports have the same shas.
 
     Raises:
         UsageError: `unknown-fault`.
@@ -99,7 +106,7 @@ def up(
     if any((folder / name).exists() for name in ("harbour.json", "origin.git", "acme")):
         hint = f"End it with: pilothouse harbour down {folder}, and remove the folder"
         raise RequestRefused("world-exists", f"{folder} already holds a sandbox world", hint)
-    listening = {name: _listen() for name in ENVIRONMENTS}
+    listening = {name: _listen(port) for name, port in zip(ENVIRONMENTS, ports, strict=True)}
     try:
         urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in listening.items()}
         Switches(folder / "faults.json").turn(wanted, on=True)
@@ -112,9 +119,9 @@ def up(
             sock.close()
 
 
-def _listen() -> socket.socket:
+def _listen(port: int) -> socket.socket:
     """A port that is this world's from the first moment: nobody can take it between choosing and serving."""
-    sock = socket.create_server(("127.0.0.1", 0), backlog=128)
+    sock = socket.create_server(("127.0.0.1", port), backlog=128)
     sock.setblocking(False)  # versions share it: one that lost the race for a connection must not block
     return sock
 

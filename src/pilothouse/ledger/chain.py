@@ -105,7 +105,9 @@ def decode(data: bytes, *, upcasts: Mapping[int, Upcast] = UPCASTS) -> Event:
     if type(version) is not int:
         raise LedgerCorrupt("ledger-malformed", "an entry is no object with a version")
     if version > VERSION:
-        raise LedgerCorrupt("ledger-newer", f"an entry has version {version}, this Pilothouse knows {VERSION}", _UPGRADE)
+        raise LedgerCorrupt(
+            "ledger-newer", f"an entry has version {version}, this Pilothouse knows {VERSION}", _UPGRADE
+        )
     if not _is_canonical(text, entry):
         raise LedgerCorrupt("ledger-not-canonical", "an entry's bytes are not the canonical form of what they say")
     payload = entry["data"]

@@ -51,6 +51,12 @@ class Held:
             except LedgerError:
                 pass
 
+    def release(self) -> None:
+        """Give it back, so that the next one need not wait for its end."""
+        # What cannot be given back runs out by itself.
+        with self._lock, suppress(LedgerError):
+            self._journal.release(self._lease)
+
 
 def _iso(instant: datetime) -> str:
     return instant.isoformat(timespec="microseconds")
@@ -84,6 +90,4 @@ def holding(journal: Journal, chain: str, holder: str, clock: Clock, seconds: in
     finally:
         over.set()
         thread.join()
-        # What cannot be given back runs out by itself; the reason to leave the block matters more.
-        with suppress(LedgerError):
-            journal.release(held.lease if not held.lost else held._lease)  # noqa: SLF001 - same module
+        held.release()

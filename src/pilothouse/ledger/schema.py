@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -161,9 +160,8 @@ def _journal_bytes(path: Path) -> int:
 def _create(path: Path, steps: Steps) -> None:
     # Made aside and linked into place whole: no crash leaves half a ledger, and of two who start at once one wins.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(descriptor)
-    aside = Path(name)
+    aside = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
+    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         connection = _plain(aside, "rw")
         try:
@@ -180,7 +178,7 @@ def _create(path: Path, steps: Steps) -> None:
             os.link(aside, path)
         _sync_folder(path.parent)
     finally:
-        for leftover in (aside, Path(f"{name}-wal"), Path(f"{name}-shm")):
+        for leftover in (aside, aside.with_name(f"{aside.name}-wal"), aside.with_name(f"{aside.name}-shm")):
             leftover.unlink(missing_ok=True)
 
 

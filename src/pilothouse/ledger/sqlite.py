@@ -16,9 +16,13 @@ from pilothouse.ledger import rules, schema
 from pilothouse.ledger.chain import Row
 from pilothouse.ports import EMPTY, Head, Lease
 
-_LAST = "SELECT seq, hash, entry FROM events WHERE chain = ? ORDER BY seq DESC LIMIT 1"
-_AT = "SELECT hash FROM events WHERE chain = ? AND seq = ?"
-_FROM = "SELECT seq, hash, entry FROM events WHERE chain = ? AND seq >= ? ORDER BY seq"
+# The casts: somebody with a shell may have left a text or a number where bytes were.
+_LAST = "SELECT seq, CAST(hash AS TEXT), CAST(entry AS BLOB) FROM events WHERE chain = ? ORDER BY seq DESC LIMIT 1"
+_AT = "SELECT CAST(hash AS TEXT) FROM events WHERE chain = ? AND seq = ?"
+_FROM = (
+    "SELECT CAST(seq AS INTEGER), CAST(hash AS TEXT), CAST(entry AS BLOB) FROM events"
+    " WHERE chain = ? AND seq >= ? ORDER BY seq"
+)
 _INSERT = "INSERT INTO events (chain, seq, run, kind, at, hash, entry) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _LEASE = "SELECT holder, fence, expires_at FROM lease WHERE chain = ?"
 _KEEP_LEASE = "INSERT OR REPLACE INTO lease (chain, holder, fence, expires_at) VALUES (?, ?, ?, ?)"
@@ -170,7 +174,17 @@ class SqliteJournal:
 
     def _lease(self, connection: sqlite3.Connection, chain: str) -> Lease | None:
         row = connection.execute(_LEASE, (chain,)).fetchone()
-        return Lease(chain, row[0], row[1], row[2]) if row else None
+        if row is None:
+            return None
+        try:
+            lease = Lease(chain, str(row[0]), int(row[1]), str(row[2]))
+            if lease.holder:
+                rules.moment(lease.expires_at)
+        except ValueError as error:
+            raise LedgerCorrupt(
+                "ledger-malformed", f"the lease of {chain} is unreadable: {error}", rules.BROKEN
+            ) from error
+        return lease
 
     def _keep(self, connection: sqlite3.Connection, lease: Lease) -> None:
         connection.execute(_KEEP_LEASE, (lease.chain, lease.holder, lease.fence, lease.expires_at))

@@ -77,7 +77,7 @@ _LITERALS: Mapping[str, re.Pattern[str]] = {
 
 def fits(found: str, wanted: str) -> bool:
     """Whether a fact of type ``found`` may be given to an argument of type ``wanted``."""
-    return found == wanted or wanted == "object" or found in FITS.get(wanted, frozenset())
+    return wanted in (found, "object") or found in FITS.get(wanted, frozenset())
 
 
 def literal_fits(value: object, wanted: str) -> bool:

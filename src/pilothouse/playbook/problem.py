@@ -21,6 +21,12 @@ class Problem:
     severity: str = ERROR
 
 
+def problem_of(error: InvalidFile) -> Problem:
+    """A file that does not parse, as one problem of it."""
+    place = f"{error.path}:{error.line}" if error.line else error.path
+    return Problem(error.line, error.message.removeprefix(f"{place}: "), error.hint)
+
+
 def errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Only those because of which the file is refused."""
     return tuple(problem for problem in problems if problem.severity == ERROR)

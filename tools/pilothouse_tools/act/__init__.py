@@ -1,0 +1,5 @@
+"""Act tools: each changes the world by one effect that can be looked for."""
+
+from pilothouse_tools.act import database, deploy, forge, git, notify
+
+ACTORS = (*git.TOOLS, *deploy.TOOLS, *database.TOOLS, *forge.TOOLS, *notify.TOOLS)

@@ -50,6 +50,7 @@ SCALARS: dict[str, tuple[type, ...]] = {
     "GitObjectID": (str,),
     "GitTimestamp": (str,),
     "GitRefname": (str,),
+    "GitSSHRemote": (str,),
     "Base64String": (str,),
 }
 

@@ -46,10 +46,6 @@ def _rows(landed: list[Landed]) -> Iterator[tuple[str, Row]]:
 def _pull(place: Landed) -> Row:
     change, merged = place.change, stamp(place.at) if place.merged else None
     review = {"login": change.reviewer, "state": "APPROVED", "sha": place.commits[-1], "at": stamp(place.at - HOUR)}
-    commits = [
-        {"sha": sha, "message": commit.message.replace(f" (#{change.number})", ""), "author": commit.author}
-        for sha, commit in zip(place.commits, change.commits, strict=True)
-    ]
     return {
         "number": change.number,
         "kind": "pull",
@@ -65,7 +61,6 @@ def _pull(place: Landed) -> Row:
         "base": "main",
         "head_sha": place.commits[-1],
         "base_sha": place.base,
-        "commits": commits,
         "merge_sha": place.merged,
         "merged": merged,
         "merged_by": ("noor" if change.reviewer == "ada" else "ada") if merged else "",

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 SCHEMA = """
 CREATE TABLE labels (name TEXT PRIMARY KEY, color TEXT NOT NULL, description TEXT NOT NULL);
@@ -15,9 +16,11 @@ CREATE TABLE threads (
   number INTEGER PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL, author TEXT NOT NULL,
   state TEXT NOT NULL, labels TEXT NOT NULL DEFAULT '[]', created TEXT NOT NULL, updated TEXT NOT NULL, closed TEXT,
   head TEXT NOT NULL DEFAULT '', base TEXT NOT NULL DEFAULT '', head_sha TEXT NOT NULL DEFAULT '',
-  base_sha TEXT NOT NULL DEFAULT '', commits TEXT NOT NULL DEFAULT '[]', draft INTEGER NOT NULL DEFAULT 0,
+  base_sha TEXT NOT NULL DEFAULT '', draft INTEGER NOT NULL DEFAULT 0,
   merge_sha TEXT NOT NULL DEFAULT '', merged TEXT, merged_by TEXT NOT NULL DEFAULT '',
   reviews TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE comments (
+  id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, author TEXT NOT NULL, body TEXT NOT NULL, created TEXT NOT NULL);
 CREATE TABLE releases (
   id INTEGER PRIMARY KEY, tag TEXT NOT NULL UNIQUE, name TEXT NOT NULL, body TEXT NOT NULL, author TEXT NOT NULL,
   target TEXT NOT NULL, draft INTEGER NOT NULL, prerelease INTEGER NOT NULL, created TEXT NOT NULL, published TEXT);
@@ -31,7 +34,7 @@ CREATE TABLE deployments (
   id INTEGER PRIMARY KEY, environment TEXT NOT NULL, sha TEXT NOT NULL, ref TEXT NOT NULL, state TEXT NOT NULL,
   description TEXT NOT NULL, created TEXT NOT NULL);
 """
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def now() -> str:
@@ -87,20 +90,37 @@ class Store:
                 self.put(table, **values)
             self._connection.execute("COMMIT")
 
-    def next_number(self) -> int:
-        """The number of the next issue or pull request."""
-        row = self.row("SELECT coalesce(max(number), 0) + 1 AS number FROM threads")
-        return int(str(row["number"])) if row else 1
+    def open_thread(self, kind: str, author: str, **values: Any) -> Row:
+        """Opens an issue or a pull request under the next number."""
+        with self._lock:
+            number = self.rows("SELECT coalesce(max(number), 0) + 1 AS number FROM threads")[0]["number"]
+            common = {"number": number, "kind": kind, "author": author, "state": "OPEN", "created": now(), "updated": now()}
+            self.put("threads", **common, **values)
+            return self.thread(number, kind) or {}
 
-    def update(self, number: int, **values: object) -> None:
-        """Changes fields of an issue or a pull request."""
-        row = self.row("SELECT * FROM threads WHERE number = ?", number)
-        if row:
-            self.put("threads", **{**row, **values, "updated": now()})
+    def thread(self, number: int, kind: str) -> Row | None:
+        """An issue or a pull request."""
+        return self.row("SELECT * FROM threads WHERE number = ? AND kind = ?", number, kind)
+
+    def threads(self, kind: str) -> list[Row]:
+        """All issues or all pull requests, newest first."""
+        return self.rows("SELECT * FROM threads WHERE kind = ? ORDER BY number DESC", kind)
+
+    def update(self, number: int, **values: Any) -> Row:
+        """Changes fields of an issue or a pull request, and returns it."""
+        with self._lock:
+            row = self.rows("SELECT * FROM threads WHERE number = ?", number)[0]
+            changed = {**row, **values, "updated": now()}
+            self.put("threads", **changed)
+            return self.thread(number, row["kind"]) or {}
+
+    def queued(self, sha: str, name: str, branch: str) -> None:
+        """Records a check run that waits (see ci.Board)."""
+        self.put("checks", sha=sha, name=name, branch=branch, status="queued", started=now(), summary="")
 
     def check(self, sha: str, name: str, status: str, conclusion: str | None, summary: str) -> None:
         """Records a check run's state (see ci.Board)."""
-        old = self.row("SELECT id, started FROM checks WHERE sha = ? AND name = ?", sha, name)
+        old = self.row("SELECT id, branch, started FROM checks WHERE sha = ? AND name = ?", sha, name)
         kept: Row = dict(old) if old else {"started": now()}
         completed = now() if status == "completed" else None
         values: Row = {"sha": sha, "name": name, "status": status, "conclusion": conclusion}

@@ -1,0 +1,351 @@
+"""The engine's laws on a toy world: nothing twice, nothing skipped, nothing without its approval (I3, I4, I27 to I29)."""
+
+from __future__ import annotations
+
+import pytest
+from toyworld import ToyTools, toy
+
+from pilothouse import events as e
+from pilothouse.engine.advance import advance
+from pilothouse.engine.world import iso
+from pilothouse.guard.state import fold
+from pilothouse.model import EffectClass, Verdict
+
+ALL = {"staging/s", "production/1", "production/2", "production/3"}
+BOUNDARIES = ("before-intent", "after-intent", "after-apply", "after-outcome")
+
+
+def approve(world, **changes):
+    state = fold(world.journal.read("acme"))
+    card = state.checkpoints["go"].opened
+    fields = {"approval_digest": card.approval_digest, "who": "ceo", "channel": "t", "authentication": "x", "exception": None}
+    world.journal.append("acme", "r-1", [e.Approved("go", **{**fields, **changes})], iso(world.now()))
+
+
+def resume(world):
+    world.journal.append("acme", "r-1", [e.Resumed("ceo", "t")], iso(world.now()))
+
+
+def go(world):
+    """To the end, approving on the way."""
+    standing = advance("r-1", world)
+    if standing.wait and standing.wait.checkpoint:
+        approve(world)
+        standing = advance("r-1", world)
+    return standing
+
+
+def kinds(world):
+    return [event.kind for event in world.journal.read("acme")]
+
+
+def test_the_golden_run_does_everything_once_and_in_order():
+    world = toy()
+    standing = go(world)
+    assert standing.state.standing() == "done"
+    assert world.tools.calls == dict.fromkeys(ALL, 1)
+    intents = [event.fact.step for event in world.journal.read("acme") if event.kind == "Intended"]
+    assert intents == ["stage", "one", "two", "three"]
+
+
+def test_nothing_reaches_production_before_the_approval():
+    world = toy()
+    standing = advance("r-1", world)
+    assert standing.wait.checkpoint == "go"
+    assert set(world.tools.world) == {"staging/s"}
+    assert advance("r-1", world).wait.checkpoint == "go"  # asking again changes nothing
+    assert set(world.tools.world) == {"staging/s"}
+
+
+class Killed(BaseException):
+    """A kill: nothing of ours catches it."""
+
+
+def killer(boundary, step):
+    def at(here, act):
+        if (here, act) == (boundary, step) and not at.fired:
+            at.fired = True
+            raise Killed
+
+    at.fired = False
+    return at
+
+
+@pytest.mark.parametrize("effect", [EffectClass.KEYED, EffectClass.QUIESCE])
+@pytest.mark.parametrize("step", ["stage", "one", "two", "three"])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_a_kill_at_any_boundary_leaves_nothing_undone_and_nothing_done_twice(boundary, step, effect):
+    hook = killer(boundary, step)
+    world = toy(ToyTools(effect=effect), boundary=hook)
+    world.clock.sleep = lambda _seconds: None
+    killed = 0
+    for _ in range(3):
+        try:
+            standing = go(world)
+            break
+        except Killed:
+            killed += 1
+    assert killed == 1
+    assert standing.state.standing() == "done"
+    assert world.tools.calls == dict.fromkeys(ALL, 1)
+
+
+@pytest.mark.parametrize("step", ["stage", "one", "three"])
+def test_an_act_of_class_h_that_was_interrupted_asks_a_person(step):
+    hook = killer("after-apply", step)
+    world = toy(ToyTools(effect=EffectClass.HUMAN), boundary=hook)
+    with pytest.raises(Killed):
+        go(world)
+    standing = advance("r-1", world)
+    assert standing.state.halted.reason_code == "unknown-outcome"
+    before = dict(world.tools.calls)
+    settled = e.Settled(step, "applied", "ceo", "t", "I looked")
+    world.journal.append("acme", "r-1", [settled], iso(world.now()))
+    standing = go(world)
+    assert standing.state.standing() == "done"
+    assert all(world.tools.calls[target] == count for target, count in before.items())
+    assert any("settled" in item for item in standing.state.exceptions)
+
+
+def test_a_broken_probe_is_found_out():
+    """The crash suite stands on probes: one that never sees its effect makes the act happen twice."""
+    hook = killer("after-apply", "one")
+    tools = ToyTools(probe_lies={"production/1"})
+    world = toy(tools, boundary=hook)
+    with pytest.raises(Killed):
+        go(world)
+    advance("r-1", world)
+    assert tools.calls["production/1"] == 2
+
+
+def test_an_answer_that_was_lost_is_no_failure():
+    world = toy(ToyTools(lost={"production/1", "staging/s"}))
+    assert go(world).state.standing() == "done"
+    assert world.tools.calls == dict.fromkeys(ALL, 1)
+
+
+def test_an_effect_that_cannot_be_read_back_halts_and_is_never_repeated_blindly():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+    real = tools.apply
+
+    def apply(name, arguments, permit):
+        real(name, arguments, permit)
+        tools.blind.add("production/1")
+
+    tools.apply = apply
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "halted"
+    assert standing.state.halted.reason_code == "unknown-outcome"
+    tools.blind.clear()
+    tools.apply = real
+    resume(world)
+    assert advance("r-1", world).state.standing() == "done"
+    assert tools.calls["production/1"] == 1
+
+
+def test_a_failure_in_production_takes_the_contingent_branch():
+    world = toy(ToyTools(breaks={"production/2"}))
+    standing = go(world)
+    assert standing.state.standing() == "rolled-back"
+    assert set(world.tools.world) == {"staging/s", "production/1", "production/undo-2", "production/undo-1"}
+
+
+def test_a_failure_before_production_rests_and_goes_on_from_there():
+    tools = ToyTools(breaks={"staging/s"})
+    world = toy(tools)
+    standing = go(world)
+    assert standing.state.standing() == "refused"
+    assert set(tools.world) == set()
+    tools.breaks.clear()
+    resume(world)
+    assert go(world).state.standing() == "done"
+    assert tools.calls["staging/s"] == 2
+
+
+def test_a_rollback_that_fails_halts_for_a_person():
+    tools = ToyTools(breaks={"production/2", "production/undo-1"})
+    world = toy(tools)
+    standing = go(world)
+    assert standing.state.standing() == "halted"
+    assert standing.state.halted.reason_code == "rollback-failed"
+    tools.breaks.clear()
+    resume(world)
+    assert advance("r-1", world).state.standing() == "rolled-back"
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("step", ["undo-two", "undo-one"])
+def test_a_kill_within_the_rollback_is_survived_too(boundary, step):
+    world = toy(ToyTools(breaks={"production/2"}), boundary=killer(boundary, step))
+    with pytest.raises(Killed):
+        go(world)
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "rolled-back"
+    assert world.tools.calls["production/undo-2"] == 1
+    assert world.tools.calls["production/undo-1"] == 1
+
+
+def test_a_failing_gate_stops_before_the_act_and_is_asked_again_after_a_resume():
+    tools = ToyTools(healthy=False)
+    world = toy(tools)
+    standing = go(world)
+    assert standing.state.standing() == "refused"
+    assert tools.world == {}
+    assert go(world).state.standing() == "refused"  # asking again without a resume changes nothing
+    tools.healthy = True
+    resume(world)
+    assert go(world).state.standing() == "done"
+
+
+def test_stale_evidence_is_looked_at_again_and_bad_news_stops_the_act():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+    world.clock.slept += 3600  # the approval took an hour; the evidence is good for fifteen minutes
+    tools.healthy = False
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "refused"
+    assert "production/1" not in tools.world
+
+
+def test_a_pin_that_changed_voids_the_approval_and_the_card_shows_the_difference():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+    tools.pinned["ref:main"] = "b"
+    standing = advance("r-1", world)
+    assert standing.wait.checkpoint == "go"
+    assert "production/1" not in tools.world
+    card = standing.state.checkpoints["go"].opened
+    assert any("ref:main" in line and "a" in line and "b" in line for line in card.difference)
+    assert standing.state.acts["one"].failed.reason_code == "plan-changed"
+    approve(world)
+    assert advance("r-1", world).state.standing() == "done"
+
+
+def test_a_pin_that_changes_between_two_acts_stops_the_second_one():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+
+    def move(name, step):
+        if (name, step) == ("after-outcome", "one"):
+            tools.pinned["ref:main"] = "b"
+
+    world.boundary = move
+    standing = advance("r-1", world)
+    assert standing.wait.checkpoint == "go"
+    assert "production/2" not in tools.world
+
+
+def test_what_the_run_moved_itself_voids_nothing():
+    tools = ToyTools()
+    world = toy(tools)
+    real = tools.verify
+
+    def verify(name, arguments, key):
+        seen = real(name, arguments, key)
+        if arguments["value"] == "1":
+            tools.pinned["ref:main"] = "mine"
+            seen.moves["ref:main"] = "mine"
+        return seen
+
+    tools.verify = verify
+    assert go(world).state.standing() == "done"
+
+
+def test_an_existing_effect_of_somebody_else_halts_and_is_not_touched():
+    tools = ToyTools(world={"production/1": "foreign"})
+    world = toy(tools)
+    standing = go(world)
+    assert standing.state.standing() == "halted"
+    assert standing.state.halted.reason_code == "conflict"
+    assert tools.world["production/1"] == "foreign"
+    assert tools.calls.get("production/1") is None
+
+
+def test_an_abort_stops_a_run_between_two_acts():
+    world = toy()
+    advance("r-1", world)
+    approve(world)
+
+    def abort(name, step):
+        if (name, step) == ("after-outcome", "one"):
+            world.journal.append("acme", "r-1", [e.Aborted("ceo", "t", "stop")], iso(world.now()))
+
+    world.boundary = abort
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "aborted"
+    assert "production/2" not in world.tools.world
+
+
+def test_an_abort_during_an_act_still_gets_its_outcome():
+    world = toy()
+    advance("r-1", world)
+    approve(world)
+
+    def abort(name, step):
+        if (name, step) == ("after-apply", "one"):
+            world.journal.append("acme", "r-1", [e.Aborted("ceo", "t", "stop")], iso(world.now()))
+
+    world.boundary = abort
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "aborted"
+    assert standing.state.acts["one"].done is not None
+    assert "production/2" not in world.tools.world
+
+
+class Holding:
+    """An agent that holds at one step, and otherwise goes."""
+
+    def __init__(self, at, cites=()):
+        self.at, self.cites = at, cites
+
+    def verdict(self, step, evidence):
+        if step.id == self.at:
+            return Verdict("hold", ("the fog is thick",), self.cites, "model")
+        return Verdict("go", ("clear",), (), "model")
+
+
+def test_a_hold_keeps_the_ship_in_port_until_a_person_lifts_it():
+    world = toy(personas=Holding("ready"))
+    standing = advance("r-1", world)
+    assert standing.wait.reason_code == "hold"
+    assert world.tools.world == {}
+    world.journal.append("acme", "r-1", [e.HoldLifted("ready", "ceo", "t", "it cleared")], iso(world.now()))
+    standing = go(world)
+    assert standing.state.standing() == "done"
+    assert any("lifted" in item for item in standing.state.exceptions)
+
+
+class Lying:
+    """An agent that says go to everything, citing what does not exist."""
+
+    def verdict(self, step, evidence):
+        return Verdict("go", ("trust me",), ("e-999",), "model")
+
+
+def test_a_citation_that_does_not_exist_is_a_hold():
+    standing = advance("r-1", toy(personas=Lying()))
+    assert standing.wait.reason_code == "hold"
+
+
+def test_a_go_opens_no_gate():
+    world = toy(ToyTools(healthy=False), personas=Holding("nothing"))
+    assert go(world).state.standing() == "refused"
+    assert world.tools.world == {}
+
+
+def test_a_checkpoint_that_expires_ends_the_run():
+    world = toy()
+    advance("r-1", world)
+    world.clock.slept += 4 * 86400
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "aborted"
+    assert kinds(world)[-1] == "CheckpointExpired"

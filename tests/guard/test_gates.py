@@ -1,0 +1,146 @@
+"""Gates: missing, empty, partial, pending, unknown, too old and about another commit fail (I4, REL-1, RB-2)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from guard_samples import product
+from story import SHA, START, chained, observed, started
+
+from pilothouse import events as e
+from pilothouse.guard.gates import RULES, Bound, judge, to_look_again
+from pilothouse.guard.state import fold
+from pilothouse.model import Gate
+from pilothouse.settings import Policy, Readiness, Rollback
+
+
+def bound(policy=None, **changes):
+    return Bound(product(**changes), policy or Policy(), SHA, frozenset())
+
+
+def checks(**states):
+    return {"sha": SHA, "complete": True, "checks": [{"name": name, "state": state} for name, state in states.items()]}
+
+
+CASES = [
+    ("ci-green", checks(unit="success", lint="success"), "ok"),
+    ("ci-green", checks(unit="success", lint="skipped"), "ok"),
+    ("ci-green", checks(unit="skipped", lint="success"), "ci-missing"),
+    ("ci-green", checks(unit="neutral", lint="success"), "ci-missing"),
+    ("ci-green", checks(unit="failure", lint="success"), "ci-red"),
+    ("ci-green", checks(unit="success", lint="success", other="failure"), "ci-red"),
+    ("ci-green", checks(unit="pending", lint="success"), "ci-pending"),
+    ("ci-green", checks(unit="success"), "ci-missing"),
+    ("ci-green", checks(unit="unknown", lint="success"), "ci-missing"),
+    ("ci-green", {**checks(unit="success", lint="success"), "complete": False}, "ci-incomplete"),
+    ("ci-green", {**checks(unit="success", lint="success"), "sha": "0" * 40}, "ci-other-sha"),
+    ("ci-green", {}, "ci-other-sha"),
+    ("credentials-present", {"missing": []}, "ok"),
+    ("credentials-present", {"missing": [{"environment": "production", "name": "TOKEN"}]}, "credentials-missing"),
+    ("credentials-present", {}, "credentials-unknown"),
+    ("nothing-left-to-merge", {"pulls": []}, "ok"),
+    ("nothing-left-to-merge", {"pulls": [{"number": 7, "title": "x"}]}, "pulls-open"),
+    ("nothing-left-to-merge", {}, "pulls-unknown"),
+    ("no-blockers", {"issues": []}, "ok"),
+    ("no-blockers", {"issues": [{"number": 7, "title": "x"}]}, "blockers-open"),
+    ("no-blockers", {}, "issues-unknown"),
+    ("changelog-ready", {"entries": 3}, "ok"),
+    ("changelog-ready", {"entries": 0}, "changelog-empty"),
+    ("changelog-ready", {}, "changelog-empty"),
+    ("changelog-ready", {"entries": True}, "changelog-empty"),
+    ("suite-passed", {"suite": "e2e", "configured": True, "passed": True, "total": 3}, "ok"),
+    ("suite-passed", {"suite": "e2e", "configured": True, "passed": False, "total": 3, "failed": 1}, "tests-red"),
+    ("suite-passed", {"suite": "e2e", "configured": True, "passed": "yes"}, "tests-red"),
+    ("suite-passed", {"suite": "e2e", "configured": False}, "suite-not-configured"),
+    ("suite-passed", {}, "suite-not-configured"),
+    ("migrations-expected", {"pending": [], "unexpected": []}, "ok"),
+    ("migrations-expected", {"pending": [], "unexpected": ["0006_x"]}, "migrations-unexpected"),
+    ("migrations-expected", {"pending": []}, "migrations-unknown"),
+    ("live", {"reachable": True, "sha": SHA, "version": "1.3.0"}, "ok"),
+    ("live", {"reachable": True, "sha": "", "version": "1.3.0"}, "production-unknown"),
+    ("live", {"reachable": False, "sha": SHA, "version": "1.3.0"}, "production-unknown"),
+    ("live", {}, "production-unknown"),
+    ("healthy", {"healthy": True, "in_a_row": 3, "needed": 3}, "ok"),
+    ("healthy", {"healthy": False, "looks": [{"problem": "503"}]}, "unhealthy"),
+    ("healthy", {"healthy": 1}, "unhealthy"),
+    ("healthy", {}, "unhealthy"),
+    ("logs-clean", {"configured": True, "hits": []}, "ok"),
+    ("logs-clean", {"configured": True, "hits": ["ERROR x"]}, "logs-not-clean"),
+    ("logs-clean", {"configured": True}, "logs-unknown"),
+    ("no-drift", {"configured": True, "differences": []}, "ok"),
+    ("no-drift", {"configured": True, "differences": [{"key": "workers"}]}, "configuration-drift"),
+    ("no-drift", {"configured": True}, "drift-unknown"),
+    ("restore-lossless", {"lossless": True}, "ok"),
+    ("restore-lossless", {"lossless": False, "writes_since": 3}, "restore-loses-data"),
+    ("restore-lossless", {}, "restore-loses-data"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "facts", "code"), CASES)
+def test_a_gate_passes_on_what_it_should_and_on_nothing_else(rule, facts, code):
+    passed, reason, message, _hint = RULES[rule](facts, bound())
+    assert reason == code
+    assert passed == (code == "ok")
+    assert message
+
+
+def test_every_rule_has_a_case_that_passes_and_one_that_fails():
+    for rule in RULES:
+        codes = {code == "ok" for name, _, code in CASES if name == rule}
+        assert codes == {True, False}, rule
+
+
+def test_without_named_checks_every_check_counts_and_there_must_be_one():
+    anything = bound(readiness=Readiness())
+    assert RULES["ci-green"](checks(any="success"), anything)[0]
+    assert not RULES["ci-green"](checks(any="success", other="pending"), anything)[0]
+    assert RULES["ci-green"](checks(), anything)[1] == "ci-missing"
+
+
+def test_policy_may_allow_a_suite_that_is_not_configured():
+    assert RULES["suite-passed"]({"configured": False}, bound(Policy(unconfigured_suites="allow")))[0]
+
+
+def test_a_restore_that_loses_data_asks_unless_it_is_configured_as_automatic():
+    assert RULES["restore-lossless"]({"lossless": False}, bound(rollback=Rollback(restore="auto")))[0]
+
+
+GATE = Gate("ci", "ci-green", on="ci", max_age=900)
+GREEN = checks(unit="success", lint="success")
+
+
+def state_with(*facts):
+    return fold(chained(started(), *facts))
+
+
+def test_evidence_outlives_its_age_and_is_looked_for_again():
+    state = state_with(observed("ci", "e-001", GREEN, sha=SHA))
+    assert judge(GATE, state, bound(), START + timedelta(minutes=15)).passed
+    late = START + timedelta(minutes=16)
+    assert judge(GATE, state, bound(), late).reason_code == "evidence-too-old"
+    assert to_look_again([GATE], state, late) == ("ci",)
+    assert to_look_again([GATE], state, START + timedelta(minutes=15)) == ()
+
+
+def test_evidence_from_the_future_is_not_trusted():
+    state = state_with(observed("ci", "e-001", GREEN, sha=SHA))
+    assert judge(GATE, state, bound(), START - timedelta(hours=1)).reason_code == "evidence-too-old"
+
+
+def test_evidence_that_is_missing_fails_and_that_of_a_skipped_step_does_not_apply():
+    assert judge(GATE, state_with(), bound(), START).reason_code == "evidence-missing"
+    assert judge(GATE, state_with(e.Skipped("ci", "")), bound(), START).passed
+
+
+def test_evidence_about_another_commit_fails():
+    state = state_with(observed("ci", "e-001", GREEN, sha="0" * 40))
+    assert judge(GATE, state, bound(), START).reason_code == "evidence-other-sha"
+
+
+def test_a_failed_gate_is_looked_at_again_after_a_resume():
+    red = observed("ci", "e-001", checks(unit="failure", lint="success"), sha=SHA)
+    judged = e.Judged("ready", "ci", passed=False, reason_code="ci-red", message="", evidence=("e-001",))
+    rest = e.Refused("ready", "ci-red", "", "", ())
+    assert to_look_again([GATE], state_with(red, judged, rest), START) == ()
+    assert to_look_again([GATE], state_with(red, judged, rest, e.Resumed("ceo", "t")), START) == ("ci",)

@@ -1,0 +1,69 @@
+"""Handmade histories: a small workflow, its events, and the events' chain, for tests of the guard."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pilothouse import events as e
+from pilothouse.canonical import digest
+from pilothouse.guard.approval import approval_digest
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+SHA = "4f2a91c" + "0" * 33
+
+
+def started(**changes):
+    fields = {
+        "product": "acme", "workflow": "release", "workflow_source": "", "config_source": "", "prompts": {}, "inputs": {},
+        "started_by": "ceo", "channel": "terminal", "started_on": "2026-11-21", "from_version": "1.3.0",
+        "from_sha": "1" * 40, "to_sha": SHA, "base_ref": "main", "targets": {}, "global_head": "0" * 64,
+        "supersedes": None, "outline": (), "tool_version": "0.1.0",
+    }  # fmt: skip
+    return e.Started(**{**fields, **changes})
+
+
+def observed(step, evidence, facts, *, sha="", tool="x.y"):
+    return e.Observed(step, evidence, tool, {}, facts, digest(facts), sha, "")
+
+
+def act(step, tool="deploy.apply", *, branch="main", checkpoint="go", arguments=None, effect="K", reach="production"):
+    return {
+        "step": step, "tool": tool, "branch": branch, "arguments": arguments or {"environment": "production"},
+        "reach": reach, "undoable": True, "effect": effect, "checkpoint": checkpoint,
+    }  # fmt: skip
+
+
+def planned(*acts, basis=None):
+    basis = basis or {}
+    return e.Planned(digest({"acts": list(acts), "basis": basis}), tuple(acts), basis)
+
+
+def opened(checkpoint="go", *, pins=None, basis=None, expires=START + timedelta(days=3)):
+    basis = basis or {"checkpoint": checkpoint, "pins": pins or {}}
+    return e.CheckpointOpened(checkpoint, approval_digest(basis), "card", basis, pins or {}, expires.isoformat(), ())
+
+
+def approved(card, checkpoint="go"):
+    return e.Approved(checkpoint, card.approval_digest, "ceo", "terminal", "unauthenticated", None)
+
+
+def intended(plan, step, *, approval=None, arguments=None, branch="main", attempt=1, tool="deploy.apply"):
+    return e.Intended(
+        step, tool, arguments or {"environment": "production"}, "key", plan.digest, approval, branch, attempt
+    )
+
+
+def done(step, evidence="e-900", *, facts=None, moves=None):
+    return e.Done(step, evidence, facts or {}, moves or {}, found=False, summary="")
+
+
+def failed(step, code="no-effect"):
+    return e.Failed(step, code, "it failed", "", "")
+
+
+def chained(*facts, run="r-2026-11-21-01", every=1.0):
+    """Facts as events, one second apart."""
+    return [
+        e.Event("acme", seq, "0" * 64, run, (START + timedelta(seconds=every * seq)).isoformat(), fact, f"{seq:064d}")
+        for seq, fact in enumerate(facts, 1)
+    ]

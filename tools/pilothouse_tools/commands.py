@@ -1,0 +1,133 @@
+"""Configured commands of an environment: argv arrays, in an isolated checkout of the pinned commit, with its credentials only."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from pilothouse.canonical import Json
+from pilothouse.errors import ToolFailed
+from pilothouse.model import EffectClass, Presence, Probe
+from pilothouse.settings import Command, Environment
+from pilothouse_tools import child, web
+from pilothouse_tools.context import Context
+from pilothouse_tools.text import one_line, output
+
+Values: TypeAlias = Mapping[str, str | Sequence[str]]
+
+
+@contextmanager
+def checkout(context: Context, sha: str) -> Iterator[Path]:
+    """The product's folder in a fresh checkout of a commit; gone afterwards, whatever a command did to it."""
+    parent = context.scratch / "checkouts"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{sha[:12]}-", dir=parent))
+    try:
+        context.repo.check_out(sha, folder)
+        inside = (folder / context.in_product("")).resolve()
+        if not inside.is_dir() or not inside.is_relative_to(folder.resolve()):
+            raise ToolFailed("product-folder-missing", f"commit {sha[:12]} has no folder {context.product.path}")
+        yield inside
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def expand(argv: Sequence[str], values: Values) -> list[str]:
+    """The command with its placeholders filled: whole arguments only, so no value can join or split another."""
+    filled: list[str] = []
+    for word in argv:
+        value = values.get(word[1:-1]) if word.startswith("{") and word.endswith("}") else None
+        if value is None:
+            filled.append(word)
+        elif isinstance(value, str):
+            filled.append(value)
+        else:
+            filled.extend(value)
+    return filled
+
+
+def run(
+    context: Context, environment: Environment, sha: str, argv: Sequence[str], values: Values, timeout: float
+) -> child.Finished:
+    """Run one configured command to its end; the caller judges it.
+
+    Raises:
+        ToolFailed: ``credential-missing``, or the command cannot be started.
+        Unreachable: the commit cannot be fetched.
+    """
+    if missing := [name for name in environment.credentials if not context.environ.get(name)]:
+        raise ToolFailed("credential-missing", f"{environment.name} needs the variable {missing[0]}, which is not set",
+                         f"Set {missing[0]} for the conductor.")  # fmt: skip
+    given = {"environment": environment.name, **values}
+    with checkout(context, sha) as folder:
+        env = context.child_environ(*environment.credentials)
+        return child.run(expand(argv, given), cwd=folder, env=env, timeout=timeout, output_cap=8_000_000)
+
+
+def answer(
+    context: Context, environment: Environment, sha: str, argv: Sequence[str], values: Values, timeout: float
+) -> dict[str, Json]:
+    """Run a command that prints one JSON object. Raises ToolFailed("command-failed" | "bad-answer")."""
+    done = run(context, environment, sha, argv, values, timeout)
+    what = f"{argv[-1] if len(argv) == 1 else ' '.join(argv[:3])} on {environment.name}"
+    if done.code or done.timed_out or done.truncated:
+        raise failed(context, done, what)
+    return web.strict_json(done.stdout, what)
+
+
+def failed(context: Context, done: child.Finished, what: str) -> ToolFailed:
+    """A command's visible failure, with the end of what it wrote, redacted."""
+    why = "ran out of time" if done.timed_out else "printed too much" if done.truncated else f"exited with {done.code}"
+    said = context.redact(output(done.stderr or done.stdout, 2000))
+    last = one_line(said.rpartition("\n")[2], 200)
+    return ToolFailed("command-failed", f"{what} {why}" + (f": {last}" if last else ""),
+                      "Look at the command's output, mend the environment, then: pilothouse resume", detail=said)  # fmt: skip
+
+
+def apply(context: Context, environment: Environment, sha: str, command: Command, values: Values) -> None:
+    """Run a command that acts. Raises ToolFailed("command-failed"); a return proves nothing."""
+    done = run(context, environment, sha, command.run, values, command.timeout)
+    if done.code or done.timed_out:
+        raise failed(context, done, f"{' '.join(command.run[:3])} on {environment.name}")
+
+
+def probe(
+    context: Context, environment: Environment, sha: str, command: Command, values: Values, *, verify: bool = False
+) -> tuple[Presence, dict[str, Json]]:
+    """Ask a command's probe (or its ``verify``) for the state of its effect.
+
+    Returns:
+        The presence, and the whole answer. Whatever is no clear answer is UNKNOWN, with the reason as ``detail``.
+    """
+    argv = (command.verify if verify else None) or command.probe
+    if argv is None:
+        return Presence.UNKNOWN, {"detail": "the command has no probe: only a person can tell"}
+    try:
+        said = answer(context, environment, sha, argv, values, command.timeout)
+    except ToolFailed as error:
+        if error.reason_code in {"command-failed", "bad-answer"}:
+            return Presence.UNKNOWN, {"detail": error.message}
+        raise
+    state = said.get("state")
+    if state not in ("absent", "applied", "conflict"):
+        return Presence.UNKNOWN, {"detail": f"the probe answered no state but {str(state)[:60]!r}"}
+    return Presence(state), said
+
+
+def as_probe(
+    presence: Presence, said: dict[str, Json], facts: dict[str, Json], moves: dict[str, str] | None = None
+) -> Probe:
+    """A probe for the engine: facts and moves only where the effect is there."""
+    applied = presence is Presence.APPLIED
+    return Probe(
+        presence, one_line(str(said.get("detail", "")), 400), facts if applied else {}, (moves or {}) if applied else {}
+    )
+
+
+def effect_of(*commands: Command) -> EffectClass:
+    """Q where every command can be asked for its effect, else H."""
+    return EffectClass.QUIESCE if all(command.probe for command in commands) else EffectClass.HUMAN

@@ -1,0 +1,122 @@
+"""Release notes: every number and every entry comes from evidence, every foreign word is escaped."""
+
+from __future__ import annotations
+
+from pilothouse.canonical import Json
+from pilothouse.errors import ToolFailed
+from pilothouse.model import Argument, Observation
+from pilothouse_tools import grammar, templates, text
+from pilothouse_tools.context import Context
+from pilothouse_tools.door import Arguments, drafts
+
+_LISTS = ("features", "improvements", "fixes", "breaking", "dependencies")
+
+
+def _records(value: Json, what: str) -> list[dict[str, Json]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ToolFailed("bad-argument", f"notes.render: {what} must be a list of objects")
+    return [item for item in value if isinstance(item, dict)]
+
+
+def _word(entry: dict[str, Json], name: str) -> str:
+    value = entry.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _number(entry: dict[str, Json], name: str = "number") -> int:
+    value = entry.get(name, 0)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _reference(entry: dict[str, Json]) -> str:
+    """How an entry is found: its pull request's number, else its commit."""
+    number, sha = _number(entry), _word(entry, "sha")
+    return f"#{number}" if number else sha[:12]
+
+
+def view(contents: dict[str, Json], pulls: dict[str, Json]) -> dict[str, Json]:
+    """What the template sees of a release's contents.
+
+    Args:
+        contents: what git.contents answered.
+        pulls: what forge.pulls answered, or empty.
+    """
+    lists = {name: _records(contents.get(name, []), f"contents.{name}") for name in _LISTS}
+    shown: dict[str, Json] = {
+        name: [
+            {"summary": _word(entry, "summary"), "scope": _word(entry, "scope"), "reference": _reference(entry)}
+            for entry in lists[name]
+        ]
+        for name in ("features", "improvements", "fixes")
+    }
+    shown["breaking"] = [
+        {"summary": _word(entry, "summary"), "migration": _word(entry, "migration"), "reference": _reference(entry)}
+        for entry in lists["breaking"]
+    ]
+    shown["dependencies"] = [
+        {
+            "name": _word(entry, "name"),
+            "old": _word(entry, "old"),
+            "new": _word(entry, "new"),
+            "reference": _reference(entry),
+        }
+        for entry in lists["dependencies"]
+    ]
+    logins = {_word(pull, "author") for pull in _records(pulls.get("pulls", []), "pulls.pulls")}
+    authors = contents.get("authors", [])
+    names = {name for name in authors if isinstance(name, str)} if isinstance(authors, list) else set()
+    shown["contributors"] = [*sorted(names), *sorted(login for login in logins - names if login)]
+    return {
+        **shown,
+        **{
+            name: _number(contents, name)
+            for name in ("commits", "files", "insertions", "deletions", "other", "omitted")
+        },
+    }
+
+
+def headline(contents: dict[str, Json]) -> str:
+    """One line for users: the first features by name, the rest by number."""
+    features = _records(contents.get("features", []), "contents.features")
+    parts = [text.one_line(_word(entry, "summary"), 80) for entry in features[:2]]
+    rest = len(features) - len(parts)
+    counts = [(rest, "more feature", "more features"), *(
+        (len(_records(contents.get(name, []), f"contents.{name}")), word, words)
+        for name, word, words in (
+            ("fixes", "fix", "fixes"), ("improvements", "improvement", "improvements"),
+            ("dependencies", "dependency update", "dependency updates"), ("breaking", "breaking change", "breaking changes"),
+        )
+    )]  # fmt: skip
+    parts += [f"{number} {word if number == 1 else words}" for number, word, words in counts if number]
+    return "; ".join(parts) or "Maintenance only."
+
+
+def _render(context: Context, arguments: Arguments) -> Observation:
+    version, date, contents = arguments.text("version"), arguments.text("date"), arguments.record("contents")
+    if not grammar.DATE.fullmatch(date):
+        raise ToolFailed("bad-argument", "notes.render argument 'date' is no YYYY-MM-DD")
+    line = headline(contents)
+    values: dict[str, Json] = {
+        **view(contents, arguments.record("pulls")), "title": context.product.title, "version": version,
+        "previous": arguments.text("previous"), "date": date, "headline": line,
+        "section": text.visible(arguments.text("section")),
+    }  # fmt: skip
+    body = templates.render(context.templates, "notes.md.j2", values)
+    return Observation({"text": body, "headline": line}, "", line)
+
+
+TOOLS = (
+    drafts(
+        "notes.render",
+        "Release notes from the contents of the release.",
+        {
+            "version": Argument("version"), "previous": Argument("version"),
+            "date": Argument("text", about="YYYY-MM-DD"),
+            "contents": Argument("object", about="what git.contents answered"),
+            "pulls": Argument("object", required=False, about="what forge.pulls answered"),
+            "section": Argument("text", required=False, text_body=True, about="the version's part of the changelog"),
+        },
+        {"text": "text", "headline": "text"},
+        _render,
+    ),
+)  # fmt: skip
