@@ -16,7 +16,7 @@ from pilothouse.errors import LedgerCorrupt
 from pilothouse.events import Fact, fact_from_json, fact_to_json
 
 KINDS: tuple[type[Any], ...] = get_args(Fact)
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
 names = st.text(st.characters(codec="ascii", categories=("L", "N")), max_size=5)
 plain: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts,

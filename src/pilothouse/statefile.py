@@ -12,13 +12,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias, cast, TYPE_CHECKING
 
 from pilothouse import yamlfile, yamltext
 from pilothouse.canonical import Json
 from pilothouse.errors import InvalidFile
-from pilothouse.yamlfile import Doc, Node
+
+if TYPE_CHECKING:
+    from pilothouse.yamlfile import Doc, Node
+    from pathlib import Path
 
 PRODUCT_KEYS = (
     "phase", "version", "last_release", "last_activity", "run", "next_action", "checkpoint", "environments", "tasks",
@@ -61,12 +63,14 @@ def render(existing: str | None, view: View) -> str:
     if existing is None or _is_blank(existing):
         lead = existing if existing and existing.strip() else _HEADER
         return (lead if lead.endswith("\n") else lead + "\n") + yamltext.block(wanted, 0).removeprefix("\n") + "\n"
-    doc = yamlfile.load(existing, NAME)
+    # A last line without its end is a text file's slip; inserting behind it would otherwise lengthen a `|` value.
+    doc = yamlfile.load(existing if existing.endswith("\n") else existing + _newline(existing), NAME)
     edits = _Edits(doc)
     edits.merge(doc.root, wanted, ())
+    if not edits:
+        return existing
     text = edits.applied()
-    if text != existing:
-        _prove(doc, text, wanted)
+    _prove(doc, text, wanted)
     return text
 
 
@@ -100,7 +104,7 @@ def demand_unedited(path: str, existing: str | None, expected_at_head: View) -> 
         f"{item.path} (line {item.line}) is {_shown(item.found)}, the ledger says {_shown(item.expected)}"
         for item in differences[:10]
     )
-    if len(differences) > 10:  # noqa: PLR2004
+    if len(differences) > 10:
         told += f"; and {len(differences) - 10} more"
     hint = "Put it on the record with: pilothouse state adopt; or write the ledger's value back."
     raise InvalidFile(path, differences[0].line, f"was edited: {told}", hint, "state-edited")
@@ -201,6 +205,19 @@ def _around(path: _Path) -> bool:
     return False
 
 
+def _is_deep(path: _Path) -> bool:
+    """A shared mapping within a product: what of ours the view lacks goes. Products themselves are left alone."""
+    return _around(path) and len(path) > 2
+
+
+def _is_nothing_else(value: Node, path: _Path) -> bool:
+    """Ours, or a shared mapping in which nothing is a person's."""
+    if _ours(path):
+        return True
+    below = ((node, (*path, str(key.value))) for key, node in value.entries)
+    return _is_deep(path) and bool(value.entries) and all(_is_nothing_else(node, inner) for node, inner in below)
+
+
 def _only_ours(value: Json, path: _Path) -> Json:
     if _ours(path):
         return value
@@ -280,8 +297,8 @@ def _shown(value: Json) -> str:
 
 def _prove(before: Doc, text: str, wanted: dict[str, Json]) -> None:
     """Surgery on text is only as good as its proof: ours are as wanted, a person's are as they were."""
-    after = yamlfile.load(text, NAME)
-    same = _only_theirs(after.data, ()) == _only_theirs(before.data, ())
+    after = {} if _is_blank(text) else yamlfile.load(text, NAME).data
+    same = _only_theirs(after, ()) == _only_theirs(before.data, ())
     if not same or check(text, wanted):
         hint = "Write its mappings in plain block style, one key a line; the file is as it was."
         raise InvalidFile(NAME, 0, "cannot be rendered without touching what people wrote", hint, "state-not-rendered")
@@ -290,13 +307,20 @@ def _prove(before: Doc, text: str, wanted: dict[str, Json]) -> None:
 # -- editing -----------------------------------------------------------------------------------------------------------
 
 
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
 class _Edits:
     """Collects replacements of stretches of the text; the innermost first, so that insertions at one place nest right."""
 
     def __init__(self, doc: Doc) -> None:
         self._text = doc.text
-        self._newline = "\r\n" if "\r\n" in doc.text else "\n"
+        self._newline = _newline(doc.text)
         self._edits: list[tuple[int, int, str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._edits)
 
     def applied(self) -> str:
         out: list[str] = []
@@ -304,8 +328,7 @@ class _Edits:
         for start, end, new in sorted(self._edits, key=lambda edit: edit[:2]):
             out += (self._text[place:start], new.replace("\n", self._newline))
             place = end
-        text = "".join((*out, self._text[place:]))
-        return text if not self._edits or text.endswith("\n") else text + self._newline
+        return "".join((*out, self._text[place:]))
 
     def merge(self, node: Node, wanted: Mapping[str, Json], path: _Path) -> None:
         """Bring a mapping's keys of ours to what is wanted."""
@@ -317,8 +340,10 @@ class _Edits:
             below = (*path, name)
             if name in wanted:
                 self._set(key, value, wanted[name], below)
-            elif path != ("products",) and self._is_to_go(value, below):
+            elif _is_nothing_else(value, below):
                 self._remove(key, value)
+            elif _is_deep(below) and value.entries:
+                self.merge(value, {}, below)
         missing = {name: item for name, item in wanted.items() if name not in node.value}
         if missing:
             place = self._line_end(node.end)
@@ -327,10 +352,12 @@ class _Edits:
     def _set(self, key: Node, value: Node, wanted: Json, path: _Path) -> None:
         if _same(value.value, wanted):
             return
-        if isinstance(wanted, dict) and isinstance(value.value, dict) and value.value:
+        shared = not _ours(path)
+        # Emptied key by key, a mapping would be read as null.
+        if isinstance(wanted, dict) and isinstance(value.value, dict) and value.value and (wanted or shared):
             self.merge(value, wanted, path)
             return
-        if not _ours(path) and value.value not in (None, {}):
+        if shared and value.value not in (None, {}):
             message = f"{'.'.join(path)} must be a mapping"
             raise InvalidFile(NAME, key.line, message, "Pilothouse writes below it; move the value elsewhere.")
         colon = self._text.index(":", key.end) + 1
@@ -340,7 +367,7 @@ class _Edits:
             self._edits.append((colon, max(colon, end), ""))
             place = self._line_end(max(colon, end))
             self._edits.append((place, place, yamltext.block(wanted, self._column(key) + 2)))
-        elif not _ours(path) and wanted in ({}, None):  # an empty shared mapping may be written either way
+        elif shared and wanted in ({}, None):  # an empty shared mapping may be written either way
             return
         else:
             self._edits.append((colon, max(colon, end), f" {yamltext.flow(wanted)}"))
@@ -357,25 +384,13 @@ class _Edits:
         else:
             self._edits.append((node.start, node.end, yamltext.block(merged, 0)))
 
-    def _is_to_go(self, value: Node, path: _Path) -> bool:
-        """Ours and not wanted; of a shared mapping the whole where nothing in it is a person's."""
-        if _ours(path):
-            return True
-        if not _around(path) or len(path) < 3 or not value.entries:  # noqa: PLR2004 - products themselves stay
-            return False
-        going = [self._is_to_go(item, (*path, str(key.value))) for key, item in value.entries]
-        if all(going):
-            return True
-        self.merge(value, {}, path)
-        return False
-
     def _remove(self, key: Node, value: Node) -> None:
         start = self._text.rfind("\n", 0, key.start)
         if start > 0 and self._text[start - 1] == "\r":
             start -= 1
         end = max(key.end, value.start + len(self._text[value.start : value.end].rstrip()))
         # From the line end before to this one's: what is inserted behind the removed line keeps its place.
-        self._edits.append((start, self._line_end(end), ""))
+        self._edits.append((max(start, 0), self._line_end(end) + (start < 0), ""))
 
     def _line_end(self, place: int) -> int:
         if place and self._text[place - 1] == "\n":  # behind a literal block
@@ -407,6 +422,9 @@ def _merged(value: Mapping[str, Json], wanted: Mapping[str, Json], path: _Path) 
             nested = isinstance(item, dict) and isinstance(new, dict)
             merged[key] = _merged(cast("dict[str, Json]", item), cast("dict[str, Json]", new), below) if nested else new
         elif not _ours(below):
-            shared = isinstance(item, dict) and _around(below) and len(below) > 2  # noqa: PLR2004
-            merged[key] = _merged(cast("dict[str, Json]", item), {}, below) if shared else item
+            if isinstance(item, dict) and _is_deep(below):
+                item = _merged(item, {}, below)
+                if not item:
+                    continue
+            merged[key] = item
     return merged | {key: item for key, item in wanted.items() if key not in merged}

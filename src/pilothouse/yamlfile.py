@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TYPE_CHECKING
 
-from pilothouse.canonical import Json
 from pilothouse.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 40
@@ -203,8 +205,8 @@ class _Builder:
 
     def _events(self) -> Iterator[Any]:
         # Loaded here: 30 ms that commands without a file of a person do not pay.
-        from ruamel.yaml import YAML  # noqa: PLC0415
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
         try:
             yield from YAML(typ="safe", pure=True).parse(self._text)

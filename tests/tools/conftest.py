@@ -106,7 +106,9 @@ class Served:
             done = subprocess.run(["git", "rev-parse", self.branch], cwd=self.origin, capture_output=True, text=True)
             if done.returncode == 0:
                 self.sha = done.stdout.strip()
-                shown = subprocess.run(["git", "show", f"{self.sha}:package.json"], cwd=self.origin, capture_output=True)
+                shown = subprocess.run(
+                    ["git", "show", f"{self.sha}:package.json"], cwd=self.origin, capture_output=True
+                )
                 self.version = json.loads(shown.stdout)["version"]
         if path == "/version":
             return 200, json.dumps({"version": self.version, "sha": self.sha}).encode(), {}
@@ -159,7 +161,9 @@ class Small:
         return replace(made, **changes)
 
     def git(self, *arguments: str, cwd: Path | None = None, check: bool = True) -> str:
-        done = subprocess.run(["git", *arguments], cwd=cwd or self.clone, env=self.git_env, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=cwd or self.clone, env=self.git_env, capture_output=True, text=True
+        )
         if check and done.returncode:
             raise AssertionError(f"git {arguments}: {done.stderr}")
         return done.stdout.strip()

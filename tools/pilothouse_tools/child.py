@@ -16,12 +16,15 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from pilothouse.errors import ToolFailed
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 _CHUNK = 1 << 16
 _PIPE_LIMIT = 1 << 20  # the most that a pipe holds: enough to drain what the dead have left in it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ToolFailed
@@ -31,7 +30,9 @@ class Migration:
 
     def as_json(self) -> dict[str, Json]:
         """For the facts; very long SQL is cut, and says so."""
-        sql = self.sql if len(self.sql) <= _SQL else f"{self.sql[:_SQL]}\n-- [{len(self.sql) - _SQL} characters left out]"
+        sql = (
+            self.sql if len(self.sql) <= _SQL else f"{self.sql[:_SQL]}\n-- [{len(self.sql) - _SQL} characters left out]"
+        )
         return {"name": self.name, "sha256": self.sha256, "phase": self.phase, "undo": self.undo,
                 "destructive": self.destructive, "sql": sql}  # fmt: skip
 
@@ -65,14 +66,21 @@ def pending(context: Context, environment: Environment, sha: str) -> tuple[Migra
 
 def _migration(entry: Json, where: str) -> Migration:
     match entry:
-        case {"name": str(name), "sha256": str(sha), "phase": str(phase), "undo": str(undo), "destructive": bool(hard), "sql": str(sql)}:
+        case {
+            "name": str(name),
+            "sha256": str(sha),
+            "phase": str(phase),
+            "undo": str(undo),
+            "destructive": bool(hard),
+            "sql": str(sql),
+        }:
             known = phase in PHASES and undo in UNDO and len(sha) == 64 and _HEX.issuperset(sha)
             if known and grammar.ITEM.fullmatch(name):
                 return Migration(name, sha, phase, undo, hard, sql)
         case _:
             pass
-    name = cast("dict[str, Json]", entry).get("name") if isinstance(entry, dict) else entry
-    raise ToolFailed("bad-answer", f"the pending command of {where} answers {str(name)[:60]!r} without all of name, sha256, phase "
+    told = entry.get("name") if isinstance(entry, dict) else entry
+    raise ToolFailed("bad-answer", f"the pending command of {where} answers {str(told)[:60]!r} without all of name, sha256, phase "
                      f"({'|'.join(PHASES)}), undo ({'|'.join(UNDO)}), destructive and sql")  # fmt: skip
 
 

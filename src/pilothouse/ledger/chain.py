@@ -244,7 +244,7 @@ def _chunks() -> Callable[[object, int], Iterable[str]]:
     if make is None:
         encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False)
         return lambda value, _: encoder.encode(value)
-    quote = getattr(json.encoder, "encode_basestring")  # noqa: B009 - unknown to the type stubs
+    quote = getattr(json.encoder, "encode_basestring")
     return cast("Callable[[object, int], Iterable[str]]", make(None, None, quote, None, ":", ",", True, False, False))
 
 

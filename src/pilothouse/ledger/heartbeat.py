@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from pilothouse.errors import LeaseLost, LedgerError
 from pilothouse.ledger.rules import moment
-from pilothouse.ports import Clock, Journal, Lease
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilothouse.ports import Clock, Journal, Lease
+    from collections.abc import Iterator
 
 
 class Held:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 
-from pilothouse.events import Event, Fact
 from pilothouse.ledger import rules
-from pilothouse.ledger.chain import Row
 from pilothouse.ports import EMPTY, Head, Lease
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilothouse.ledger.chain import Row
+    from pilothouse.events import Event, Fact
+    from collections.abc import Iterable
 
 
 class MemoryJournal:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from pilothouse.errors import ChainMoved, LeaseLost, LedgerCorrupt
 from pilothouse.events import Event, Fact
 from pilothouse.ledger.chain import Row, decode, encode
 from pilothouse.ports import Head, Lease
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _FREE = ""  # the holder of a released lease; its row stays, so that the fence never falls
 

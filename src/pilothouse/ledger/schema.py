@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from urllib.parse import quote
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Iterator
 
 APPLICATION = 0x50494C4F  # "PILO" in the file's header
 _BUSY_MS = 10_000
@@ -22,10 +25,14 @@ Steps = tuple[tuple[str, ...], ...]
 # and queries: the truth is `entry`, and only `entry` is hashed.
 STEPS: Steps = (
     (
-        "CREATE TABLE events (chain TEXT NOT NULL, seq INTEGER NOT NULL, run TEXT NOT NULL, kind TEXT NOT NULL,"
-        " at TEXT NOT NULL, hash TEXT NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (chain, seq)) WITHOUT ROWID",
-        "CREATE TABLE lease (chain TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL,"
-        " expires_at TEXT NOT NULL) WITHOUT ROWID",
+        (
+            "CREATE TABLE events (chain TEXT NOT NULL, seq INTEGER NOT NULL, run TEXT NOT NULL, kind TEXT NOT NULL,"
+            " at TEXT NOT NULL, hash TEXT NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (chain, seq)) WITHOUT ROWID"
+        ),
+        (
+            "CREATE TABLE lease (chain TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL,"
+            " expires_at TEXT NOT NULL) WITHOUT ROWID"
+        ),
     ),
 )
 
@@ -114,14 +121,13 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _plain(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=_BUSY_MS / 1000,
         isolation_level=None,  # transactions are ours alone
         check_same_thread=False,  # the journal has a lock
     )
-    return connection
 
 
 def _recognise(connection: sqlite3.Connection, path: Path, steps: Steps) -> int:

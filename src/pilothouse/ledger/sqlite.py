@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from pathlib import Path
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
-from pilothouse.events import Event, Fact
 from pilothouse.ledger import rules, schema
-from pilothouse.ledger.chain import Row
 from pilothouse.ports import EMPTY, Head, Lease
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilothouse.ledger.chain import Row
+    from pilothouse.events import Event, Fact
+    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
 # The casts: somebody with a shell may have left a text or a number where bytes were.
 _LAST = "SELECT seq, CAST(hash AS TEXT), CAST(entry AS BLOB) FROM events WHERE chain = ? ORDER BY seq DESC LIMIT 1"
@@ -164,7 +167,7 @@ class SqliteJournal:
         if row and sha256(row[2]).hexdigest() != head.hash:
             raise LedgerCorrupt("ledger-broken-chain", f"{chain}: entry {head.seq} was changed", rules.BROKEN)
         seen = self._seen.get(chain, EMPTY)
-        if seen != head and seen != EMPTY:
+        if seen not in (head, EMPTY):
             kept = connection.execute(_AT, (chain, seen.seq)).fetchone()
             if kept is None or kept[0] != seen.hash or head.seq < seen.seq:
                 message = f"{chain}: entry {seen.seq}, which was there before, is gone or another one"

@@ -69,7 +69,7 @@ def _findings(scene: Scene) -> Iterator[Problem]:
         yield from _gates(scene, step, earlier)
         yield from arguments.findings(scene, step, earlier, branch)
         earlier[step.id] = step
-    yield from _unused_gates(scene)
+    yield from _declared_gates(scene)
     yield from cover.findings(scene)
 
 
@@ -149,19 +149,17 @@ def _gates(scene: Scene, step: Step, earlier: Mapping[str, Step]) -> Iterator[Pr
         elif gate.on not in earlier:
             why, hint = missing(scene, gate.on, earlier)
             yield scene.problem(step, f"has the gate '{name}', which {why}", hint, *place)
+
+
+def _declared_gates(scene: Scene) -> Iterator[Problem]:
+    used = {name for _, step in scene.lines() for name in (*step.gates, step.asks_unless)}
+    steps = {step.id: step for _, step in scene.lines()}
     for gate in scene.workflow.gates.values():
         if gate.rule not in scene.rules:
             message = f"gate '{gate.id}' has the rule '{gate.rule}', which does not exist"
             yield Problem(gate.line, message, one_known(gate.rule, scene.rules))
-        on = next((other for _, other in scene.lines() if other.id == gate.on), None)
+        on = steps.get(gate.on)
         if on is not None and on.kind not in EVIDENT:
-            yield Problem(
-                gate.line, f"gate '{gate.id}' judges '{gate.on}', which is a {on.kind} and leaves no evidence"
-            )
-
-
-def _unused_gates(scene: Scene) -> Iterator[Problem]:
-    used = {name for _, step in scene.lines() for name in (*step.gates, step.asks_unless)}
-    for gate in scene.workflow.gates.values():
+            yield Problem(gate.line, f"gate '{gate.id}' judges '{gate.on}', which is a {on.kind} and leaves no evidence")
         if gate.id not in used:
             yield Problem(gate.line, f"no step has the gate '{gate.id}'", "use it or leave it out", NOTE)

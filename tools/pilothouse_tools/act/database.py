@@ -44,10 +44,16 @@ def _pins_migrate(context: Context, arguments: Arguments) -> dict[str, str]:
 
 
 def _look_at_migrations(context: Context, arguments: Arguments, key: str, *, verify: bool) -> Probe:
-    environment, sha, names = context.environment(arguments.text("environment")), arguments.text("sha"), arguments.items("names")
+    environment, sha, names = (
+        context.environment(arguments.text("environment")),
+        arguments.text("sha"),
+        arguments.items("names"),
+    )
     left = database.pending(context, environment, sha)
     values = {"names": names, "key": key}
-    presence, said = commands.probe(context, environment, sha, database.configured(environment).migrate, values, verify=verify)
+    presence, said = commands.probe(
+        context, environment, sha, database.configured(environment).migrate, values, verify=verify
+    )
     if presence is Presence.APPLIED and (still := [item.name for item in left if item.name in names]):
         presence, said = Presence.UNKNOWN, {"detail": f"the probe says applied, but {', '.join(still)} is pending"}
     facts: dict[str, Json] = {"applied": list(names)}
@@ -74,13 +80,23 @@ def _apply_migrate(context: Context, arguments: Arguments, permit: Permit) -> No
 
 def _look_at_backup(context: Context, arguments: Arguments, key: str, *, verify: bool) -> Probe:
     environment, sha = context.environment(arguments.text("environment")), arguments.text("sha")
-    presence, said = commands.probe(context, environment, sha, database.configured(environment).backup, {"key": key}, verify=verify)
+    presence, said = commands.probe(
+        context, environment, sha, database.configured(environment).backup, {"key": key}, verify=verify
+    )
     size, sha256 = said.get("bytes"), said.get("sha256")
     if presence is Presence.APPLIED:
-        whole = isinstance(size, int) and not isinstance(size, bool) and size > 0 and isinstance(sha256, str) and len(sha256) == 64
+        whole = (
+            isinstance(size, int)
+            and not isinstance(size, bool)
+            and size > 0
+            and isinstance(sha256, str)
+            and len(sha256) == 64
+        )
         if said.get("restorable") is not True or not whole:
             # Something lies under the key, but it is no backup that could be gone back to (I20).
-            return Probe(Presence.CONFLICT, f"the backup {key} of {environment.name} is empty, not restorable, or has no sha256")
+            return Probe(
+                Presence.CONFLICT, f"the backup {key} of {environment.name} is empty, not restorable, or has no sha256"
+            )
     return commands.as_probe(presence, said, {"key": key, "bytes": size, "sha256": sha256})
 
 
@@ -102,8 +118,14 @@ def _apply_backup(context: Context, arguments: Arguments, permit: Permit) -> Non
 
 
 def _look_at_restore(context: Context, arguments: Arguments, *, verify: bool) -> Probe:
-    environment, sha, backup = context.environment(arguments.text("environment")), arguments.text("sha"), arguments.text("backup")
-    presence, said = commands.probe(context, environment, sha, database.configured(environment).restore, {"key": backup}, verify=verify)
+    environment, sha, backup = (
+        context.environment(arguments.text("environment")),
+        arguments.text("sha"),
+        arguments.text("backup"),
+    )
+    presence, said = commands.probe(
+        context, environment, sha, database.configured(environment).restore, {"key": backup}, verify=verify
+    )
     if presence is not Presence.APPLIED:
         return commands.as_probe(presence, said, {})
     left = database.pending(context, environment, sha)
@@ -157,4 +179,3 @@ TOOLS = (
         _probe_restore, _apply_restore, _identity_pin, _verify_restore, lambda product: _effect(product, "restore"),
     ),
 )  # fmt: skip
-

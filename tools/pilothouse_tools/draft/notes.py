@@ -88,7 +88,8 @@ def headline(contents: dict[str, Json]) -> str:
         )
     )]  # fmt: skip
     parts += [f"{number} {word if number == 1 else words}" for number, word, words in counts if number]
-    return "; ".join(parts) or "Maintenance only."
+    line = "; ".join(parts) or "maintenance only"
+    return line[0].upper() + line[1:]
 
 
 def _render(context: Context, arguments: Arguments) -> Observation:

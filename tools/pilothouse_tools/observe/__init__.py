@@ -1,7 +1,7 @@
 """Observe tools: each reads the world and changes nothing in it."""
 
-from pilothouse_tools.observe import database, forge, git, health, operations, suites, version
+from pilothouse_tools.observe import base, database, forge, git, health, operations, suites, version
 
 OBSERVERS = (
-    *git.TOOLS, *version.TOOLS, *forge.TOOLS, *suites.TOOLS, *database.TOOLS, *health.TOOLS, *operations.TOOLS,
+    *base.TOOLS, *git.TOOLS, *version.TOOLS, *forge.TOOLS, *suites.TOOLS, *database.TOOLS, *health.TOOLS, *operations.TOOLS,
 )  # fmt: skip

@@ -74,3 +74,4 @@ FILE = observes(
     "git.file", "A text file as it is at a commit",
     {"sha": Argument("sha"), "path": Argument("text")}, {"found": "flag", "text": "text"}, _read,
 )  # fmt: skip
+TOOLS = (PIN, FILE)

@@ -27,7 +27,11 @@ def _facts(identity: str, found: tuple[Migration, ...], unexpected: list[Json]) 
     expand: list[Json] = [item.name for item in found if item.phase == "expand"]
     contract: list[Json] = [item.name for item in found if item.phase == "contract"]
     undo = max((item.undo for item in found), key=database.UNDO.index, default="none")
-    order = [f"{', '.join(map(str, names))} {when} the code" for names, when in ((expand, "before"), (contract, "after")) if names]
+    order = [
+        f"{', '.join(map(str, names))} {when} the code"
+        for names, when in ((expand, "before"), (contract, "after"))
+        if names
+    ]
     return {
         "database": identity, "pending": [item.as_json() for item in found], "expand": expand, "contract": contract,
         "unexpected": unexpected, "undo": undo, "any": bool(found), "any_expand": bool(expand), "any_contract": bool(contract),
@@ -50,7 +54,9 @@ def _unexpected(context: Context, found: tuple[Migration, ...], older: str, newe
     unexpected: list[Json] = []
     for migration in found:
         files = (repo.file(newer, path) for path in by_stem.get(migration.name, [])[:20])
-        if not any(content is not None and hashlib.sha256(content).hexdigest() == migration.sha256 for content in files):
+        if not any(
+            content is not None and hashlib.sha256(content).hexdigest() == migration.sha256 for content in files
+        ):
             unexpected.append(migration.name)
     return unexpected
 
@@ -63,7 +69,12 @@ def _compare(context: Context, arguments: Arguments) -> Observation:
         raise ToolFailed("probe-missing", f"the restore command of {environment.name} has no probe", "Configure one.")
     said = commands.answer(context, environment, sha, restore.probe, {"key": backup}, restore.timeout)
     writes = said.get("writes_since_backup")
-    if not isinstance(writes, int) or isinstance(writes, bool) or writes < 0 or said.get("state") not in ("absent", "applied"):
+    if (
+        not isinstance(writes, int)
+        or isinstance(writes, bool)
+        or writes < 0
+        or said.get("state") not in ("absent", "applied")
+    ):
         raise ToolFailed("bad-answer", f"the restore probe of {environment.name} does not say what was written since: "
                          f"{str(said.get('detail', ''))[:200]}")  # fmt: skip
     return Observation({"writes_since": writes, "lossless": writes == 0}, sha, f"{writes} writes since the backup")

@@ -48,7 +48,9 @@ def parse_metrics(text: str) -> tuple[int, int, list[tuple[int, int]]]:
             bound = _microseconds(labels.get("le", ""))
             buckets[bound] = buckets.get(bound, 0) + number
     if requests is None:
-        raise ToolFailed("no-data", f"the metrics hold no {_REQUESTS}", "Serve it with a label code, or name another page.")
+        raise ToolFailed(
+            "no-data", f"the metrics hold no {_REQUESTS}", "Serve it with a label code, or name another page."
+        )
     ordered = sorted(buckets.items(), key=lambda item: (item[0] < 0, item[0]))
     if any(after[1] < before[1] for before, after in zip(ordered, ordered[1:], strict=False)):
         raise ToolFailed("bad-answer", f"the buckets of {_BUCKET} are not cumulative")
@@ -78,9 +80,13 @@ def _microseconds(bound: str) -> int:
 def _sample(context: Context, arguments: Arguments) -> Observation:
     environment = context.environment(arguments.text("environment"))
     if environment.metrics_path is None:
-        raise ToolFailed("metrics-not-configured", f"{environment.name} has no metrics page", "Add metrics.path to pilothouse.yml.")
+        raise ToolFailed(
+            "metrics-not-configured", f"{environment.name} has no metrics page", "Add metrics.path to pilothouse.yml."
+        )
     rules = environment.health
-    answer = web.get(web.join(environment.url, environment.metrics_path), timeout=rules.timeout, allow_private=rules.allow_private)
+    answer = web.get(
+        web.join(environment.url, environment.metrics_path), timeout=rules.timeout, allow_private=rules.allow_private
+    )
     if answer.status != 200:
         raise Unreachable("environment-unreachable", f"the metrics of {environment.name} answer {answer.status}")
     requests, errors, buckets = parse_metrics(answer.body.decode("utf-8", "replace"))
@@ -93,7 +99,9 @@ def _sample(context: Context, arguments: Arguments) -> Observation:
 def _scan(context: Context, arguments: Arguments) -> Observation:
     environment, sha = context.environment(arguments.text("environment")), arguments.text("sha")
     if environment.logs is None:
-        return Observation({"configured": False, "hits": [], "lines": 0}, sha, f"{environment.name}: no logs configured")
+        return Observation(
+            {"configured": False, "hits": [], "lines": 0}, sha, f"{environment.name}: no logs configured"
+        )
     done = commands.run(context, environment, sha, environment.logs.run, {}, _TIMEOUT)
     # A command that fails has shown no logs, and logs cut in the middle may lack the very line.
     if done.code or done.timed_out or done.truncated:
@@ -103,7 +111,11 @@ def _scan(context: Context, arguments: Arguments) -> Observation:
     shown: list[Json] = [context.redact(one_line(line, 300)) for line in hits[:_HITS]]
     if len(hits) > _HITS:
         shown.append(f"[{len(hits) - _HITS} more]")
-    return Observation({"configured": True, "hits": shown, "lines": len(lines)}, sha, f"{environment.name}: {len(hits)} of {len(lines)} lines")
+    return Observation(
+        {"configured": True, "hits": shown, "lines": len(lines)},
+        sha,
+        f"{environment.name}: {len(hits)} of {len(lines)} lines",
+    )
 
 
 def _drift(context: Context, arguments: Arguments) -> Observation:
@@ -118,7 +130,10 @@ def _drift(context: Context, arguments: Arguments) -> Observation:
     differences: list[Json] = [
         {"key": visible(key), "staging": _shown(context, said[0], key), "production": _shown(context, said[1], key)}
         for key in keys
-        if key not in said[0] or key not in said[1] or said[0][key] != said[1][key] or type(said[0][key]) is not type(said[1][key])
+        if key not in said[0]
+        or key not in said[1]
+        or said[0][key] != said[1][key]
+        or type(said[0][key]) is not type(said[1][key])
     ]
     return Observation({"configured": True, "differences": differences}, sha, f"{len(differences)} settings differ")
 
@@ -130,7 +145,9 @@ def _shown(context: Context, settings: dict[str, Json], key: str) -> str:
 def _credentials(context: Context, _arguments: Arguments) -> Observation:
     wanted = [("forge", name) for name in (context.product.forge.credentials if context.product.forge else ())]
     wanted += [(item.name, name) for item in context.product.environments.values() for name in item.credentials]
-    missing: list[Json] = [{"environment": where, "name": name} for where, name in wanted if not context.environ.get(name)]
+    missing: list[Json] = [
+        {"environment": where, "name": name} for where, name in wanted if not context.environ.get(name)
+    ]
     return Observation({"missing": missing}, "", f"{len(wanted) - len(missing)} of {len(wanted)} credentials present")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pilothouse.canonical import Json
 from pilothouse.model import Argument, Observation
 from pilothouse.settings import Suite
 from pilothouse_tools import child, commands
@@ -35,16 +36,27 @@ def totals(written: bytes) -> Totals:
     """Totals from the summaries of unittest, pytest, Jest and TAP (node --test); several summaries are added up."""
     text = _ANSI.sub(b"", written)
     if ran := _UNITTEST.findall(text):
-        bad = sum(_counted(line, (b"failures", b"errors", b"unexpected successes")) for line in _UNITTEST_BAD.findall(text))
+        bad = sum(
+            _counted(line, (b"failures", b"errors", b"unexpected successes")) for line in _UNITTEST_BAD.findall(text)
+        )
         return Totals(sum(map(int, ran)), bad, known=True)
     if lines := list(_PYTEST.finditer(text)):
         counted = [line.group(1) or b"" for line in lines]
         bad = sum(_counted(line, (b"failed", b"error", b"errors")) for line in counted)
-        return Totals(sum(_counted(line, (b"failed", b"error", b"errors", b"passed", b"xfailed", b"xpassed")) for line in counted), bad, known=True)
+        return Totals(
+            sum(
+                _counted(line, (b"failed", b"error", b"errors", b"passed", b"xfailed", b"xpassed")) for line in counted
+            ),
+            bad,
+            known=True,
+        )
     if found := _JEST.findall(text):
-        return Totals(sum(int(total) for _, total in found), sum(_counted(rest, (b"failed",)) for rest, _ in found), known=True)
+        return Totals(
+            sum(int(total) for _, total in found), sum(_counted(rest, (b"failed",)) for rest, _ in found), known=True
+        )
     if tap := _TAP.findall(text):
-        return Totals(*(sum(int(number) for name, number in tap if name == which) for which in (b"tests", b"fail")), known=True)
+        tests, bad = (sum(int(number) for name, number in tap if name == which) for which in (b"tests", b"fail"))
+        return Totals(tests, bad, known=True)
     return Totals()
 
 
@@ -57,8 +69,18 @@ def _run(context: Context, arguments: Arguments) -> Observation:
     name, sha = arguments.text("suite"), arguments.text("sha")
     suite = context.product.suites.get(name)
     if suite is None:
-        facts = {"suite": name, "configured": False, "passed": False, "exit": 0, "total": 0, "failed": 0, "ms": 0, "log": "", "url": ""}
-        return Observation(dict(facts), sha, f"{name}: not configured")
+        facts: dict[str, Json] = {
+            "suite": name,
+            "configured": False,
+            "passed": False,
+            "exit": 0,
+            "total": 0,
+            "failed": 0,
+            "ms": 0,
+            "log": "",
+            "url": "",
+        }
+        return Observation(facts, sha, f"{name}: not configured")
     done, url = _done(context, suite, sha, arguments.text("environment"))
     said = totals(done.stdout + b"\n" + done.stderr)
     # Exit 0 alone is not enough: a suite that found nothing to run has shown nothing.
@@ -66,7 +88,11 @@ def _run(context: Context, arguments: Arguments) -> Observation:
     log = context.redact(output(done.stdout + b"\n" + done.stderr, _LOG))
     if done.timed_out:
         log += f"\n[ended after {suite.timeout:g} s: it ran out of time]"
-    summary = f"{name}: {said.total - said.failed}/{said.total}" if said.known else f"{name}: {'passed' if passed else 'failed'}"
+    summary = (
+        f"{name}: {said.total - said.failed}/{said.total}"
+        if said.known
+        else f"{name}: {'passed' if passed else 'failed'}"
+    )
     return Observation(
         {
             "suite": name, "configured": True, "passed": passed, "exit": done.code, "total": said.total, "failed": said.failed,

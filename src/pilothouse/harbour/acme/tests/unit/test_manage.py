@@ -15,7 +15,7 @@ class ManageTest(ShopTest):
 
     def setUp(self) -> None:
         super().setUp()
-        environment = mock.patch.dict(os.environ, {"ACME_STAGING_DB": str(self.database)})
+        environment = mock.patch.dict(os.environ, {"ACME_STAGING_DB": str(self.database)}, clear=True)
         environment.start()
         self.addCleanup(environment.stop)
 

@@ -1,0 +1,99 @@
+"""What every command of the command line has: where the project is, how to speak, and the facade."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pilothouse.app import Pilothouse
+    from pilothouse.canonical import Json
+    from pilothouse.events import Event
+    from pilothouse.guard.state import RunState
+    from pilothouse.render.course import Times
+    from pilothouse.render.screen import Line, Screen
+
+
+@dataclass(slots=True)
+class Surface:
+    """The global options of one call, and the two streams.
+
+    Args:
+        project: as ``--project`` said it, or None: the nearest folder upwards.
+    """
+
+    project: Path | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    opened: list[Pilothouse] = field(default_factory=list)
+
+    def folder(self) -> Path:
+        """The project's folder.
+
+        Raises:
+            UsageError: there is none.
+        """
+        from pilothouse.project import FILE, find_project  # noqa: PLC0415
+
+        if self.project is None:
+            return find_project(Path.cwd())
+        if not (self.project / FILE).is_file():
+            raise UsageError("no-project", f"no {FILE} in {self.project}", "make one with: pilothouse init")
+        return self.project.resolve()
+
+    def app(self) -> Pilothouse:
+        """The facade over this project; closed when the command ends."""
+        from pilothouse.app import Pilothouse  # noqa: PLC0415
+
+        app = Pilothouse(self.folder())
+        self.opened.append(app)
+        return app
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        while self.opened:
+            self.opened.pop().close()
+
+    def out(self) -> Screen:
+        """Standard output."""
+        from pilothouse.render.screen import Screen  # noqa: PLC0415
+
+        return Screen.on(sys.stdout)
+
+    def aside(self) -> Screen:
+        """Where progress and remarks go: standard error where standard output holds JSON."""
+        from pilothouse.render.screen import Screen  # noqa: PLC0415
+
+        return Screen.on(sys.stderr if self.json else sys.stdout)
+
+    def emit(self, value: Mapping[str, Json]) -> None:
+        """The one JSON object of this call."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.flush()
+
+    def answer(self, value: Callable[[], Mapping[str, Json]], lines: Callable[[], Iterable[Line]]) -> None:
+        """The JSON object where JSON is wanted, else the lines for people."""
+        if self.json:
+            self.emit(value())
+        else:
+            self.out().write(lines())
+
+
+def history(app: Pilothouse, state: RunState) -> tuple[Event, ...]:
+    """All events of a run, in order."""
+    return tuple(event for event in app.journal.read(state.started.product) if event.run == state.run)
+
+
+def times_of(app: Pilothouse, state: RunState) -> Times:
+    """When the steps of a run were at work."""
+    from pilothouse.render.course import Times  # noqa: PLC0415
+
+    return Times.of(history(app, state))

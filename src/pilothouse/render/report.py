@@ -1,0 +1,206 @@
+"""How a run ended, in calm words: the ship report, a rollback, a refusal, a halt (REL-13, FACE-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pilothouse.canonical import Json
+from pilothouse.guard.state import RunState
+from pilothouse.render.course import Times, next_action, open_checkpoint, outline, state_name, versions
+from pilothouse.render.drawing import boxed, fitted
+from pilothouse.render.screen import BLANK, Line, Tone, columns, line
+from pilothouse.render.text import duration, safe, short, wrap
+from pilothouse.render.timeline import MIDDLE, Mark, total_seconds
+
+LABEL = 12
+
+# A checklist is ticked by evidence: each tick names the step whose result it rests on, and the run's own evidence id.
+CHECKLISTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("Pre-release", (
+        ("CI green", "ci"), ("PRs merged", "open-pulls"), ("no blocking bugs", "blockers"), ("e2e", "e2e"),
+        ("smoke", "smoke"), ("changelog", "changelog"), ("notes", "notes"), ("branch", "branch"),
+    )),
+    ("Staging", (
+        ("migrated", "staging-expand"), ("deployed", "staging-deploy"), ("healthy", "staging-health"),
+        ("smoke", "staging-smoke"), ("logs clean", "staging-logs"), ("no drift", "drift"),
+    )),
+    ("Production", (
+        ("backed up", "backup"), ("migrated", "production-expand"), ("deployed", "production-deploy"),
+        ("healthy", "production-health"), ("smoke", "production-smoke"), ("watched", "watch"), ("merged", "merge"),
+        ("tagged", "tag"), ("published", "publish"),
+    )),
+)  # fmt: skip
+
+
+def checklists(state: RunState) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The three checklists: title, and each tick with the id of its evidence. What did not happen has no tick."""
+    there = {entry.id for entry in outline(state)}
+    told = []
+    for title, ticks in CHECKLISTS:
+        made = [(text, evidence) for text, step in ticks if step in there and (evidence := _evidence(step, state))]
+        if made:
+            told.append((title, made))
+    return told
+
+
+def _evidence(step: str, state: RunState) -> str:
+    act = state.acts.get(step)
+    if act is not None:
+        return act.done.evidence if act.done else ""
+    watch = state.watches.get(step)
+    if watch is not None:
+        return watch.last.evidence if watch.last and watch.closed and watch.closed.outcome == "healthy" else ""
+    seen = state.evidence.get(step)
+    return seen.id if seen else ""
+
+
+def ending(state: RunState, times: Times, now: datetime, width: int) -> list[Line]:
+    """What is said when following a run ends: the report, the card that waits, or why it rests and what to do."""
+    match state_name(state):
+        case "done":
+            return ship_report(state, times, width) if state.started.workflow != "rollback" else _back(state, width)
+        case "waiting" if open_checkpoint(state):
+            return card(state, width)
+        case "rolled-back":
+            return _back(state, width)
+        case "refused":
+            return _said("Nothing was changed in production." if not state.production_attempted() else
+                         "Production was touched before this; look at it before going on.", width, Tone.PLAIN)  # fmt: skip
+        case "halted":
+            return _halted(state, width)
+        case "aborted":
+            return _aborted(state, width)
+        case _:
+            return []
+
+
+def card(state: RunState, width: int) -> list[Line]:
+    """The card of the open checkpoint (or the last one shown), in its frame, and how to answer."""
+    name = open_checkpoint(state) or next(reversed(state.checkpoints), "")
+    known = state.checkpoints.get(name)
+    shown = (known.opened or known.shown) if known else None
+    if shown is None:
+        return []
+    title = next((entry.phase_title for entry in outline(state) if entry.id == name), name)
+    lines = [BLANK, *boxed(title, shown.card, min(width, 80))]
+    if open_checkpoint(state):
+        reject = f"pilothouse reject {state.run} --reason '…'"
+        lines += _pairs([("Approve", f"pilothouse approve {state.run}"), ("Reject", reject)])
+    return lines
+
+
+def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
+    """What is live, where, under which tag, how it did, each tick with its evidence, and the way back."""
+    before, after = versions(state)
+    facts = state.facts()
+    product = state.started.product
+    took = duration(total_seconds(state, times))
+    lines = [BLANK, line(" ", (str(Mark.DONE), Tone.GOOD), " ", (f"{product} {after} is live", Tone.STRONG),
+                         (f"   was {before or 'nothing'} · {took} from start to end · run {state.run}", Tone.DIM)), BLANK]  # fmt: skip
+    lines += _pairs(_links(state, facts), width)
+    for title, ticks in checklists(state):
+        lines += _ticks(title, ticks, width)
+    if state.exceptions:
+        lines += _wrapped("Exceptions", "; ".join(safe(text) for text in state.exceptions), width)
+    back = f"pilothouse rollback {product} --to {before} --severity high --reason '…'" if before else "nothing to go back to"
+    lines += _pairs([("Undo", back), ("Record", f"pilothouse audit verify   pilothouse audit show {state.run}")], width)
+    return lines
+
+
+def _links(state: RunState, facts: dict[str, dict[str, Json]]) -> list[tuple[str, str]]:
+    def fact(step: str, name: str) -> str:
+        return safe(str(facts.get(step, {}).get(name) or ""), 200)
+
+    target = state.started.targets.get("production")
+    configured = str(target.get("url", "")) if isinstance(target, dict) else ""
+    sha = fact("branch", "sha") or state.started.to_sha
+    watch = next((item for item in state.watches.values() if item.closed), None)
+    told = [
+        ("Production", fact("production-deploy", "url") or configured),
+        ("Release", fact("publish", "url")),
+        ("Tag", MIDDLE.join(filter(None, (fact("tag", "tag"), short(sha) if sha else "")))),
+        ("Notes", f"pilothouse status {state.run} --notes" if "notes" in facts else ""),
+        ("Watch", f"{watch.closed.outcome}: {safe(watch.closed.message, 160)}" if watch and watch.closed else ""),
+    ]
+    return [(label, text) for label, text in told if text]
+
+
+def _ticks(title: str, ticks: Iterable[tuple[str, str]], width: int) -> list[Line]:
+    pieces = [f"{Mark.DONE} {text} {evidence}" for text, evidence in ticks]
+    rows: list[Line] = []
+    label = title
+    while pieces:
+        shown = fitted(pieces, width - LABEL - 2) or pieces[:1]
+        pieces = pieces[len(shown) :]
+        spans = [span for piece in shown for span in _tick(piece, first=piece is shown[0])]
+        rows.append(line(" ", (f"{label:<{LABEL}}", Tone.DIM), *spans))
+        label = ""
+    return rows
+
+
+def _tick(piece: str, *, first: bool) -> list[tuple[str, Tone]]:
+    sign, rest = piece[0], piece[1:]
+    text, _, evidence = rest.rpartition(" ")
+    dots = [] if first else [(MIDDLE, Tone.DIM)]
+    return [*dots, (sign, Tone.GOOD), (text, Tone.PLAIN), (f" {evidence}", Tone.DIM)]
+
+
+def _back(state: RunState, width: int) -> list[Line]:
+    """A rollback: why, what the world is like now, what to do next."""
+    facts = state.facts()
+    before, after = versions(state)
+    alone = state.started.workflow == "rollback"
+    good, bad = (after, before) if alone else (before, after)
+    why = str(state.started.inputs.get("reason", "")) if alone else (state.branched.message if state.branched else "")
+    severity = str(state.started.inputs.get("severity", "")) if alone else (state.branched.severity if state.branched else "")
+    deployed = "rollback-deploy" in facts or "redeploy" in facts
+    restored = any(step in facts for step in ("rollback-restore", "restore"))
+    world = f"Production runs {good} again" if deployed else f"Production never left {good}"
+    world += "; its database was restored from this run's backup." if restored else "; its database is as it was."
+    lines = [BLANK, line(" ", (str(Mark.BACK), Tone.BACK), " ",
+                         (f"{state.started.product} is back on {safe(good, 40)}", Tone.STRONG)), BLANK]  # fmt: skip
+    lines += _wrapped("Why", f"{bad}: {safe(why, 300)}" + (f" (severity {severity})" if severity else ""), width)
+    lines += _wrapped("Now", world, width)
+    issue = str(facts.get("issue", {}).get("url") or "")
+    if issue:
+        lines += _wrapped("Issue", f"{safe(issue, 160)} (with the post-mortem draft)", width)
+    lines += _pairs([("Next", f"deal with the cause, then: pilothouse ship {state.started.product}"),
+                     ("Record", f"pilothouse audit show {state.run}")], width)  # fmt: skip
+    return lines
+
+
+def _halted(state: RunState, width: int) -> list[Line]:
+    stop = state.halted
+    if stop is None:
+        return []
+    doing = f"The act {state.open_act} has no known outcome. " if state.open_act else ""
+    return _said(f"{doing}Nothing more moves until a person has looked: {next_action(state)}", width, Tone.WAIT)
+
+
+def _aborted(state: RunState, width: int) -> list[Line]:
+    product = state.started.product
+    touched = "Production was touched; look at it." if state.production_attempted() else "Production was not touched."
+    left = "" if "branch" not in state.facts() else " The release branch stays."
+    text = f"The run is over for good. {touched}{left} Start anew with: pilothouse ship {product}"
+    return _said(text, width, Tone.PLAIN)
+
+
+def _said(text: str, width: int, tone: Tone) -> list[Line]:
+    return [BLANK, *(line(" ", (part, tone)) for part in wrap(text, width - 2))]
+
+
+def _pairs(pairs: Iterable[tuple[str, str]], width: int = 120) -> list[Line]:
+    lines: list[Line] = []
+    for label, text in pairs:
+        if columns(text) <= width - LABEL - 1:
+            lines.append(line(" ", (f"{label:<{LABEL}}", Tone.DIM), text))
+        else:
+            lines += _wrapped(label, text, width)
+    return lines
+
+
+def _wrapped(label: str, text: str, width: int) -> list[Line]:
+    parts = wrap(text, width - LABEL - 1)
+    first = line(" ", (f"{label:<{LABEL}}", Tone.DIM), parts[0])
+    return [first, *(line(" " * (LABEL + 1), part) for part in parts[1:])]

@@ -1,0 +1,242 @@
+"""Whole releases in the sandbox world: real git, gh, HTTP services and databases (REL, RB, INT-3, INT-4)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import urllib.request
+
+import pytest
+from shipping import follow, refs, rows, ship, state_of, tables, working_tree
+
+from pilothouse.app import Request, os_user
+from pilothouse.errors import RequestRefused
+from pilothouse.harbour import fault
+from pilothouse.ledger.chain import verify
+
+WHO = os_user("test")
+
+
+def answer(world, environment="production"):
+    with urllib.request.urlopen(f"{world.urls[environment]}/version", timeout=5) as reply:
+        return json.load(reply)
+
+
+def columns(world, environment="production"):
+    return {row[1] for row in rows(world.database(environment), "PRAGMA table_info(items)")}
+
+
+def git(world, *argv):
+    done = subprocess.run(["git", "-C", str(world.origin), *argv], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def test_a_release_ships_to_production_and_its_ledger_verifies(harbour, conduct):
+    world = harbour()
+    app = conduct(world)
+    before, tree = refs(world), working_tree(world)
+    state = ship(app).state
+    assert state.standing() == "done"
+    assert answer(world)["version"] == "1.4.0"
+    assert answer(world, "staging")["version"] == "1.4.0"
+    after = refs(world)
+    tag, main = after["refs/tags/v1.4.0"].split()[1], after["refs/heads/main"].strip()
+    assert answer(world)["sha"] == tag  # the tag names the deployed commit
+    assert git(world, "merge-base", "--is-ancestor", tag, main) == ""
+    assert git(world, "merge-base", "--is-ancestor", before["refs/heads/main"].strip(), main) == ""
+    assert "refs/heads/release/acme/v1.4.0" not in after
+    assert [row[0] for row in rows(world.folder / "forge.db", "SELECT tag FROM releases WHERE tag = 'v1.4.0'")] == ["v1.4.0"]
+    assert '"version": "1.4.0"' in git(world, "show", f"{tag}:package.json")
+    assert "## [1.4.0] - 2026-11-21" in git(world, "show", f"{main}:CHANGELOG.md")
+    assert working_tree(world).keys() - tree.keys() <= {"state.yml"}
+    assert {name: data for name, data in working_tree(world).items() if name in tree and name != "state.yml"} == {
+        name: data for name, data in tree.items() if name != "state.yml"
+    }
+    assert verify(app.journal.entries("acme"), "acme", app.journal.head("acme").hash).ok
+
+
+def test_a_dry_run_changes_nothing_and_has_the_digest_of_the_real_run(harbour, conduct):
+    world = harbour()
+    before = (refs(world), tables(world.folder / "forge.db"), working_tree(world), answer(world))
+    databases = {name: tables(world.database(name)) for name in ("staging", "production")}
+    app = conduct(world)
+    rehearsed, problems = app.rehearse(Request("acme"), WHO)
+    assert problems == []
+    assert (refs(world), tables(world.folder / "forge.db"), working_tree(world), answer(world)) == before
+    assert databases == {name: tables(world.database(name)) for name in ("staging", "production")}
+    assert app.runs() == []
+    app.close()
+    real = ship(conduct(world, clock=type(app.clock)()))
+    assert real.state.plan.digest == rehearsed.plan.digest
+
+
+def test_a_second_release_of_a_busy_product_is_refused_with_who_holds_it(harbour, conduct):
+    world = harbour(scripted_approval=False)
+    app = conduct(world)
+    run = app.start(Request("acme"), WHO)
+    assert app.follow(run).wait.checkpoint == "go"
+    with pytest.raises(RequestRefused) as refusal:
+        app.start(Request("acme"), WHO)
+    assert refusal.value.reason_code == "product-busy"
+    assert run in refusal.value.message
+    assert WHO.identity in refusal.value.message
+
+
+# What each fault must lead to: the run's end, the reason in the ledger, and what production answers then.
+ENDS = {
+    "ci-red": ("refused", "ci-red", "1.3.0"),
+    "ci-pending": ("refused", "ci-pending", "1.3.0"),
+    "tests-red": ("refused", "tests-red", "1.3.0"),
+    "forge-500": ("refused", "forge-unreachable", "1.3.0"),
+    "staging-deploy-fails": ("refused", None, "1.3.0"),
+    "unexpected-migration": ("refused", "migrations-unexpected", "1.3.0"),
+    "backup-fails": ("refused", None, "1.3.0"),
+    "disk-full": ("refused", None, "1.3.0"),
+    "tag-conflict": ("halted", "conflict", "1.4.0"),
+    "migration-fails": ("rolled-back", None, "1.3.0"),
+    "production-deploy-fails": ("rolled-back", None, "1.3.0"),
+    "production-unhealthy": ("rolled-back", "unhealthy", "1.3.0"),
+    "production-errors": ("rolled-back", "watch-worse", "1.3.0"),
+    "main-diverged": ("waiting", "plan-changed", "1.3.0"),
+    "main-moves-after-deploy": ("done", None, "1.4.0"),
+    "main-conflicts-after-deploy": ("halted", "merge-conflict", "1.4.0"),
+    "reply-lost": ("done", None, "1.4.0"),
+    "effect-late": ("done", None, "1.4.0"),
+    "forge-slow": ("done", None, "1.4.0"),
+}
+
+
+def reasons(state):
+    found = {act.failed.reason_code for act in state.acts.values() if act.failed}
+    for item in (state.refused, state.halted, state.branched):
+        if item is not None:
+            found.add(item.reason_code)
+    return found
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_fault_ends_where_it_should_and_the_world_agrees(name, harbour, conduct):
+    world = harbour(name, watch_seconds=4.0 if name == "production-errors" else 1.0)
+    app = conduct(world)
+    state = ship(app).state
+    ended, reason, version = ENDS[name]
+    assert state.standing() == ended, (state.refused, state.halted, state.branched)
+    if reason:
+        assert reason in reasons(state)
+    assert answer(world)["version"] == version
+    if version == "1.3.0":
+        assert "refs/tags/v1.4.0" not in refs(world)
+    if ended == "rolled-back":
+        issues = rows(world.folder / "forge.db", "SELECT title FROM threads WHERE kind = 'issue' AND title LIKE '%1.4.0%'")
+        assert len(issues) == 1
+    assert verify(app.journal.entries("acme"), "acme", app.journal.head("acme").hash).ok
+
+
+def test_a_rollback_after_a_migration_restores_the_database(harbour, conduct):
+    world = harbour("production-errors", watch_seconds=4.0)
+    before = columns(world)
+    state = ship(conduct(world)).state
+    assert state.standing() == "rolled-back"
+    assert "rollback-restore" in state.acts
+    assert columns(world) == before
+    assert columns(world, "staging") != before  # staging keeps what it got
+
+
+def test_a_rollback_that_fails_halts_and_escalates(harbour, conduct):
+    world = harbour("production-unhealthy", "rollback-fails")
+    state = ship(conduct(world)).state
+    assert state.standing() == "halted"
+    assert state.halted.reason_code == "rollback-failed"
+
+
+def test_a_mended_environment_is_gone_on_with(harbour, conduct):
+    world = harbour("staging-deploy-fails")
+    app = conduct(world)
+    run = ship(app).state.run
+    fault(world.folder, "staging-deploy-fails", on=False)
+    app.resume(run, WHO)
+    state = follow(app, run).state
+    assert state.standing() == "done"
+    assert state.acts["staging-deploy"].attempts == 2
+    assert answer(world)["version"] == "1.4.0"
+
+
+def test_a_mended_commit_starts_a_run_that_supersedes_the_resting_one(harbour, conduct, tmp_path):
+    world = harbour("staging-deploy-fails")
+    app = conduct(world)
+    first = ship(app).state.run
+    fault(world.folder, "staging-deploy-fails", on=False)
+    push_to_main(world, tmp_path)
+    wait_for_ci(world)
+    state = ship(app).state
+    assert state.standing() == "done"
+    assert state.started.supersedes == first
+    assert state_of(app, first).superseded_by == state.run
+
+
+def push_to_main(world, tmp_path):
+    clone = tmp_path / "somebody"
+    run = lambda *argv: subprocess.run(["git", *argv], cwd=clone, check=True, capture_output=True)  # noqa: E731
+    subprocess.run(["git", "clone", "-q", str(world.origin), str(clone)], check=True)
+    (clone / "docs.txt").write_text("mended\n")
+    run("add", "docs.txt")
+    run("-c", "user.name=ann", "-c", "user.email=ann@acme.test", "commit", "-qm", "fix: mend it (#260)")
+    run("push", "-q", "origin", "HEAD:main")
+    shutil.rmtree(clone)
+
+
+def wait_for_ci(world):
+    import time
+
+    head = git(world, "rev-parse", "main")
+    for _ in range(200):
+        done = rows(world.folder / "forge.db", f"SELECT name FROM checks WHERE sha = '{head}' AND status = 'completed'")
+        if len(done) >= 2:
+            return
+        time.sleep(0.05)
+    raise AssertionError("CI did not finish")
+
+
+def test_a_released_version_is_rolled_back_on_its_own_and_never_twice(harbour, conduct):
+    world = harbour()
+    app = conduct(world)
+    assert ship(app).state.standing() == "done"
+    inputs = {"severity": "high", "reason": "customers see errors"}
+    run = app.start(Request("acme", workflow="rollback", inputs=inputs), WHO)
+    state = follow(app, run).state
+    assert state.standing() == "rolled-back"
+    assert answer(world)["version"] == "1.3.0"
+    assert "refs/tags/v1.4.0" in refs(world)  # evidence is never deleted
+    with pytest.raises(RequestRefused) as refusal:
+        app.start(Request("acme", workflow="rollback", inputs=inputs), WHO)
+    assert refusal.value.reason_code == "rollback-of-rollback"
+
+
+def test_there_is_nothing_to_roll_back_before_anything_was_shipped(harbour, conduct):
+    with pytest.raises(RequestRefused) as refusal:
+        conduct(harbour()).start(Request("acme", workflow="rollback"), WHO)
+    assert refusal.value.reason_code == "nothing-to-roll-back"
+
+
+def test_a_main_that_conflicts_is_merged_by_hand_and_the_run_goes_on(harbour, conduct, tmp_path):
+    world = harbour("main-conflicts-after-deploy")
+    app = conduct(world)
+    state = ship(app).state
+    assert state.standing() == "halted"
+    pulls = rows(world.folder / "forge.db", "SELECT number FROM threads WHERE kind = 'pull' AND head = 'release/acme/v1.4.0'")
+    assert len(pulls) == 1
+    merge_by_hand(world, tmp_path)
+    app.resume(state.run, WHO)
+    assert follow(app, state.run).state.standing() == "done"
+    assert "refs/tags/v1.4.0" in refs(world)
+
+
+def merge_by_hand(world, tmp_path):
+    clone = tmp_path / "hands"
+    subprocess.run(["git", "clone", "-q", str(world.origin), str(clone)], check=True)
+    run = lambda *argv: subprocess.run(  # noqa: E731
+        ["git", "-c", "user.name=ann", "-c", "user.email=ann@acme.test", *argv], cwd=clone, check=True, capture_output=True
+    )
+    run("merge", "-q", "-X", "ours", "--no-edit", "origin/release/acme/v1.4.0")
+    run("push", "-q", "origin", "HEAD:main")

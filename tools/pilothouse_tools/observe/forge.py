@@ -1,0 +1,162 @@
+"""What the forge knows: checks of a commit, open pull requests and issues, the pull requests of a release."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pilothouse.canonical import Json
+from pilothouse.errors import ToolFailed
+from pilothouse.model import Argument, Observation
+from pilothouse_tools import forge
+from pilothouse_tools.context import Context
+from pilothouse_tools.door import Arguments, observes
+from pilothouse_tools.text import one_line
+
+_STATES = {
+    "success": "success", "failure": "failure", "error": "failure", "timed_out": "failure", "cancelled": "failure",
+    "action_required": "failure", "startup_failure": "failure", "stale": "unknown", "skipped": "skipped", "neutral": "neutral",
+    "pending": "pending",
+}  # fmt: skip
+# Where a status and a check run share a name, the worse one counts.
+_WORSE = ("success", "neutral", "skipped", "pending", "unknown", "failure")
+_MOST_PULLS = 2000
+
+
+def _ci(context: Context, arguments: Arguments) -> Observation:
+    sha = arguments.text("sha")
+    runs = list(
+        forge.pages(context, forge.path(context, "commits", sha, "check-runs"), {"filter": "latest"}, "check_runs")
+    )
+    total = forge.get(context, forge.path(context, "commits", sha, "check-runs"), {"filter": "latest", "per_page": "1"})
+    statuses = list(forge.pages(context, forge.path(context, "commits", sha, "statuses"), {}))
+    checks: dict[str, dict[str, Json]] = {}
+    for found in (*_newest(runs, "name"), *_newest(statuses, "context")):
+        shown = _check(found)
+        name = str(shown["name"])
+        before = checks.get(name)
+        if before is None or _WORSE.index(str(shown["state"])) > _WORSE.index(str(before["state"])):
+            checks[name] = shown
+    # The number is asked again after the pages: runs that were added in between make the list incomplete.
+    complete = isinstance(total, dict) and total.get("total_count") == len(runs)
+    listed: list[Json] = [checks[name] for name in sorted(checks)]
+    green = sum(item["state"] == "success" for item in checks.values())
+    return Observation({"sha": sha, "checks": listed, "complete": complete}, sha, f"CI {green}/{len(checks)} green")
+
+
+def _newest(items: list[dict[str, Json]], name: str) -> list[dict[str, Json]]:
+    """The newest of each name: the forge numbers them as they come."""
+    newest: dict[str, dict[str, Json]] = {}
+    for item in items:
+        before = newest.get(forge.word(item, name))
+        if before is None or forge.number(item, "id") > forge.number(before, "id"):
+            newest[forge.word(item, name)] = item
+    return list(newest.values())
+
+
+def _check(item: dict[str, Json]) -> dict[str, Json]:
+    if "context" in item:
+        said, source, url, at = (
+            forge.word(item, "state"),
+            "status",
+            forge.word(item, "target_url"),
+            forge.word(item, "updated_at"),
+        )
+    else:
+        done = forge.word(item, "status") == "completed"
+        said, source = (forge.word(item, "conclusion") if done else "pending"), "check"
+        url, at = forge.word(item, "html_url"), forge.word(item, "completed_at") or forge.word(item, "started_at")
+    name = one_line(forge.word(item, "context") or forge.word(item, "name"), 200)
+    return {"name": name, "source": source, "state": _STATES.get(said, "unknown"), "url": url, "at": at}
+
+
+def _labelled(context: Context, labels: tuple[str, ...]) -> list[dict[str, Json]]:
+    """Open issues and pull requests that bear any of the labels; the API's own filter demands all of them."""
+    found: dict[int, dict[str, Json]] = {}
+    for label in labels:
+        for item in forge.pages(context, forge.path(context, "issues"), {"state": "open", "labels": label}):
+            found[forge.number(item)] = item
+    return [found[number] for number in sorted(found)]
+
+
+def _open_pulls(context: Context, arguments: Arguments) -> Observation:
+    labels = set(arguments.items("labels"))
+    pulls: list[Json] = []
+    if labels:
+        for item in forge.pages(context, forge.path(context, "pulls"), {"state": "open", "base": context.product.base}):
+            if labels & set(_label_names(item)):
+                pulls.append({"number": forge.number(item), "title": one_line(forge.word(item, "title")),
+                              "author": forge.word(item, "user", "login"), "url": forge.word(item, "html_url")})  # fmt: skip
+    return Observation({"pulls": pulls}, "", f"{len(pulls)} open pull requests meant for it")
+
+
+def _label_names(item: dict[str, Json]) -> list[str]:
+    labels = item.get("labels")
+    return (
+        [forge.word(label, "name") for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
+    )
+
+
+def _issues(context: Context, arguments: Arguments) -> Observation:
+    issues: list[Json] = [
+        {
+            "number": forge.number(item), "title": one_line(forge.word(item, "title")), "url": forge.word(item, "html_url"),
+            "labels": cast("list[Json]", _label_names(item)),
+        }
+        for item in _labelled(context, arguments.items("labels"))
+        if not item.get("pull_request")
+    ]  # fmt: skip
+    return Observation({"issues": issues}, "", f"{len(issues)} open issues")
+
+
+def _pulls(context: Context, arguments: Arguments) -> Observation:
+    wanted = arguments.value("numbers")
+    valid = isinstance(wanted, list) and all(
+        isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**31 for n in wanted
+    )
+    if not valid or len(cast("list[Json]", wanted)) > _MOST_PULLS:
+        raise ToolFailed(
+            "bad-argument", f"forge.pulls argument 'numbers' must be a list of at most {_MOST_PULLS} positive numbers"
+        )
+    numbers = sorted(set(cast("list[int]", wanted)))
+    owner, _, name = forge.configured(context).repository.partition("/")
+    pulls: list[Json] = []
+    missing: list[Json] = []
+    for start in range(0, len(numbers), forge.PAGE):
+        batch = numbers[start : start + forge.PAGE]
+        fields = "".join(f" p{n}: pullRequest(number: {n}) {{ ...f }}" for n in batch)
+        query = (f"query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{{fields} }} }} "
+                 "fragment f on PullRequest { number title url state mergedAt author { login } }")  # fmt: skip
+        found = forge.graphql(context, query, {"owner": owner, "name": name}).get("repository")
+        if not isinstance(found, dict):
+            raise ToolFailed("forge-not-found", f"the forge has no repository {owner}/{name}")
+        for number in batch:
+            pull = found.get(f"p{number}")
+            if isinstance(pull, dict):
+                pulls.append({"number": number, "title": one_line(forge.word(pull, "title")), "author": forge.word(pull, "author", "login"),
+                              "url": forge.word(pull, "url"), "merged_at": forge.word(pull, "mergedAt"),
+                              "state": forge.word(pull, "state").lower()})  # fmt: skip
+            else:
+                missing.append(number)
+    return Observation(
+        {"pulls": pulls, "missing": missing}, "", f"{len(pulls)} pull requests, {len(missing)} not found"
+    )
+
+
+TOOLS = (
+    observes(
+        "forge.ci", "Statuses and check runs of exactly one commit, the newest of each name.", {"sha": Argument("sha")},
+        {"sha": "sha", "checks": "object", "complete": "flag"}, _ci,
+    ),
+    observes(
+        "forge.open_pulls", "Open pull requests against the base that bear one of the labels.", {"labels": Argument("labels")},
+        {"pulls": "object"}, _open_pulls,
+    ),
+    observes(
+        "forge.issues", "Open issues that bear one of the labels.", {"labels": Argument("labels")},
+        {"issues": "object"}, _issues,
+    ),
+    observes(
+        "forge.pulls", "Pull requests by number, a hundred a request.", {"numbers": Argument("object", about="list of numbers")},
+        {"pulls": "object", "missing": "object"}, _pulls,
+    ),
+)  # fmt: skip
