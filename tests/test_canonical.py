@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.canonical import Json, NotCanonical, canonical, digest, sha256_hex
+
+SETTINGS = settings(deadline=None)  # a busy machine is no failure
 
 texts = st.text(st.characters(codec="utf-8"))
 keys = st.text(st.characters(max_codepoint=127), max_size=8)
@@ -23,21 +25,25 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@SETTINGS
 @given(values)
 def test_it_agrees_with_an_independent_implementation(value: Json) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
+@SETTINGS
 @given(values)
 def test_it_reads_back_as_the_same_value(value: Json) -> None:
     assert json.loads(canonical(value)) == value
 
 
+@SETTINGS
 @given(st.dictionaries(keys, values, min_size=2, max_size=5))
 def test_the_order_of_keys_makes_no_difference(value: dict[str, Json]) -> None:
     assert digest(value) == digest(dict(reversed(value.items())))
 
 
+@SETTINGS
 @given(values)
 def test_a_digest_is_the_hash_of_the_canonical_bytes(value: Json) -> None:
     assert digest(value) == sha256_hex(canonical(value)) == hashlib.sha256(rfc8785.dumps(value)).hexdigest()

@@ -8,12 +8,14 @@ import typing
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.canonical import Json, canonical
 from pilothouse.errors import LedgerCorrupt
 from pilothouse.events import Fact, fact_from_json, fact_to_json
+
+SETTINGS = settings(deadline=None, max_examples=15)  # a busy machine is no failure
 
 KINDS: tuple[type[Any], ...] = get_args(Fact)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -45,6 +47,7 @@ def test_there_are_kinds() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@SETTINGS
 @given(data=st.data())
 def test_every_kind_survives_the_ledger(kind: type[Any], data: st.DataObject) -> None:
     fact = data.draw(made(kind))
@@ -58,6 +61,7 @@ def test_every_kind_survives_the_ledger(kind: type[Any], data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@SETTINGS
 @given(data=st.data())
 def test_a_missing_or_unknown_field_is_refused(kind: type[Any], data: st.DataObject) -> None:
     payload = fact_to_json(data.draw(made(kind)))
@@ -81,6 +85,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@SETTINGS
 @given(data=st.data())
 def test_a_wrong_type_is_refused(kind: type[Any], data: st.DataObject) -> None:
     payload = fact_to_json(data.draw(made(kind)))

@@ -64,6 +64,16 @@ def os_user(channel: str) -> Person:
     return Person(getpass.getuser(), channel)
 
 
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _nobody(_event: Event, _state: RunState) -> None:
     """Nobody listens."""
 
@@ -218,6 +228,7 @@ class Pilothouse:
         from pilothouse.ledger.heartbeat import holding  # noqa: PLC0415
 
         holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        self._bury_dead_holder(chain)
         try:
             with holding(self.journal, chain, holder, self.clock, seconds=LEASE_SECONDS) as held:
                 yield lambda: held.lease
@@ -226,6 +237,18 @@ class Pilothouse:
                 "product-busy", f"another conductor is at work on {chain}: {lost.message}",
                 "wait for it, or look at it with: pilothouse status",
             ) from lost  # fmt: skip
+
+    def _bury_dead_holder(self, chain: str) -> None:
+        """Give back the lease of a conductor that died on this very machine: nobody need wait for it to run out.
+
+        Its children died with it (the guardian), and its fence is stale from here on.
+        """
+        lease = self.journal.holder(chain)
+        if lease is None:
+            return
+        host, _, rest = lease.holder.rpartition(":")[0].rpartition(":")
+        if host == socket.gethostname() and rest.isdecimal() and not _alive(int(rest)):
+            self.journal.release(lease)
 
     def _render_state_file(self) -> None:
         from pilothouse.stateview import render_state_file  # noqa: PLC0415

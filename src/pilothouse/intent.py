@@ -38,7 +38,7 @@ _LONGEST = max(len(words) for words in PHRASES)
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is to be started. ``version`` is a whole version (of a rollback: the target), ``bump`` major, minor, patch."""
+    """What is to be started. ``version`` is a whole one (of a rollback: the target), ``bump`` major, minor or patch."""
 
     workflow: str
     product: str
@@ -209,27 +209,15 @@ def _hear_name(word: str, heard: _Heard, world: _World) -> None:
 
 
 def _understand(heard: _Heard, reason: str, world: _World) -> Answer:
-    for question in (_strange, _unclear):
-        answer = question(heard, world)
-        if answer is not None:
-            return answer
+    unclear = _strange(heard, world) or _unclear(heard, world)
+    if unclear is not None:
+        return unclear
     workflow = _workflow(heard, world)
     if not isinstance(workflow, str):
         return workflow
-    if workflow not in world.workflows:
-        return _no_workflow(workflow, world)
-    if workflow != ROLLBACK and heard.of("last"):
-        # "deploy the previous version" is a way back in the words of a way forward.
-        return Clarify("Forward or back?", (f"ship {_one(heard)}", f"roll back {_one(heard)}"), "which-workflow")
-    if workflow != ROLLBACK and (reason or heard.of("severity")):
-        return Unknown("A reason or a severity belongs to a rollback; nothing was started", world.examples())
-    environment = next(iter(heard.of("environment")), None)
-    if environment not in (None, "production"):
-        return Unknown(
-            f"'{workflow}' does not stop at {environment}: it goes through staging to production, and asks before production",
-            (f"ship {(heard.products or list(world.products) or ['PRODUCT'])[0]}", "dry run of PRODUCT"),
-            "environment",
-        )
+    unfit = _unfit(heard, workflow, reason, world)
+    if unfit is not None:
+        return unfit
     product = _product(heard, workflow, world)
     if not isinstance(product, str):
         return product
@@ -238,11 +226,28 @@ def _understand(heard: _Heard, reason: str, world: _World) -> Answer:
         product=product,
         version=next(iter(heard.versions), None),
         bump=next(iter(heard.of("bump")), None),
-        environment=environment,
+        environment=next(iter(heard.of("environment")), None),
         dry_run=bool(heard.of("dry")),
         severity=next(iter(heard.of("severity")), None),
         reason=reason,
     )
+
+
+def _unfit(heard: _Heard, workflow: str, reason: str, world: _World) -> Answer | None:
+    """Why a workflow cannot be started with the rest of what was said."""
+    if workflow not in world.workflows:
+        return _no_workflow(workflow, world)
+    if workflow != ROLLBACK and heard.of("last"):
+        # "deploy the previous version" is a way back in the words of a way forward.
+        return _forward_or_back(heard)
+    if workflow != ROLLBACK and (reason or heard.of("severity")):
+        return Unknown("A reason or a severity belongs to a rollback; nothing was started", world.examples())
+    environment = next(iter(heard.of("environment")), "production")
+    if environment != "production":
+        message = f"'{workflow}' does not stop at {environment}: it goes on to production, and asks before"
+        one = _one(heard) if heard.products or not world.products else world.products[0]
+        return Unknown(message, (f"ship {one}", f"dry run of {one}"), "environment")
+    return None
 
 
 def _strange(heard: _Heard, world: _World) -> Answer | None:
@@ -271,41 +276,54 @@ def _unclear(heard: _Heard, world: _World) -> Answer | None:
         )
     if heard.partial:
         return Clarify(f"'{heard.partial[0]}' is not a whole version. Which one is meant?", ("X.Y.Z",), "which-version")
-    asked = tuple(dict.fromkeys((*heard.versions, *heard.of("bump"))))
-    if len(asked) > 1:
-        return Clarify("One version at a time. Which one?", asked, "which-version")
-    environments = tuple(dict.fromkeys(heard.of("environment")))
-    if len(environments) > 1:
-        return Unknown("I understand one environment at a time; nothing was started", world.examples(), "environment")
+    for what, said in (
+        ("version", (*heard.versions, *heard.of("bump"))),
+        ("severity", heard.of("severity")),
+        ("environment", heard.of("environment")),
+    ):
+        several = tuple(dict.fromkeys(said))
+        if len(several) > 1:
+            return Clarify(f"One {what} at a time. Which one?", several, f"which-{what}")
     return None
 
 
 def _workflow(heard: _Heard, world: _World) -> str | Answer:
-    forward, back, named = heard.of("forward"), heard.of("back"), tuple(dict.fromkeys(heard.of("workflow")))
-    nothing = Unknown("I do not see what to start, so nothing was started", world.examples())
+    named = tuple(dict.fromkeys(heard.of("workflow")))
     if len(named) > 1:
         return Clarify("Which workflow?", named, "which-workflow")
-    # "roll" needs its "back"; "take acme back" is one, "ship acme back" is none.
-    backwards = heard.of("backwards")
-    real_back = [word for word in back if word != "roll"]
-    if backwards or "roll" in back:
-        if not backwards or real_back or not (heard.of("weak") or "roll" in back):
-            return nothing
-        real_back = ["rollback"]
-    if real_back or named == (ROLLBACK,):
-        if forward and heard.first_verb in ("forward", "weak"):
-            return Clarify("Forward or back?", (f"ship {_one(heard)}", f"roll back {_one(heard)}"), "which-workflow")
-        if heard.of("bump") or (named and named != (ROLLBACK,)):
-            return nothing
-        named_object = heard.products or forward or heard.versions or heard.of("environment")
-        if real_back and real_back[0] in ("undo", "revert") and not named_object:
-            return Clarify(f"{real_back[0].capitalize()} what?", (f"roll back {_one(heard)}",), "which-workflow")
-        return ROLLBACK
+    back, backwards = heard.of("back"), heard.of("backwards")
+    if back or backwards or named == (ROLLBACK,):
+        return _way_back(heard, named, world)
     if named:
         return named[0]
-    strong = bool(forward or heard.of("dry"))
+    strong = bool(heard.of("forward") or heard.of("dry"))
     weak = bool(heard.of("weak") and heard.of("environment"))
-    return world.default_workflow if strong or weak else nothing
+    return world.default_workflow if strong or weak else _nothing(world)
+
+
+def _way_back(heard: _Heard, named: tuple[str, ...], world: _World) -> str | Answer:
+    back, forward = heard.of("back"), heard.of("forward")
+    if forward and heard.first_verb in ("forward", "weak"):
+        return _nothing(world) if heard.of("backwards") else _forward_or_back(heard)
+    whole = [word for word in back if word != "roll"]
+    # "roll" needs its "back", and "back" a verb that takes one: "take acme back" does, "ship acme back" does not.
+    split = bool(heard.of("backwards") or "roll" in back)
+    if split and (whole or not heard.of("backwards") or not (heard.of("weak") or "roll" in back)):
+        return _nothing(world)
+    if heard.of("bump") or named not in ((), (ROLLBACK,)):
+        return _nothing(world)
+    has_object = heard.products or forward or heard.versions or heard.of("environment")
+    if whole and whole[0] in ("undo", "revert") and not has_object:
+        return Clarify(f"{whole[0].capitalize()} what?", (f"roll back {_one(heard)}",), "which-workflow")
+    return ROLLBACK
+
+
+def _nothing(world: _World) -> Unknown:
+    return Unknown("I do not see what to start, so nothing was started", world.examples())
+
+
+def _forward_or_back(heard: _Heard) -> Clarify:
+    return Clarify("Forward or back?", (f"ship {_one(heard)}", f"roll back {_one(heard)}"), "which-workflow")
 
 
 def _one(heard: _Heard) -> str:

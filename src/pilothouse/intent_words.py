@@ -15,8 +15,8 @@ APPROVAL_WORDS = _set(
     "DEPLOY RELEASE SHIP LAUNCH PROMOTE CONFIRM PROCEED EXECUTE AUTHORIZE APPROVE PUBLISH DELIVER ACTIVATE ENABLE GO"
 )
 ASSENT = frozenset({
-    "approve", "approved", "i approve", "yes", "yes go ahead", "go ahead", "go", "proceed", "confirm", "confirmed", "lgtm",
-    "do it", "yes do it", "sure", "authorize", "accept",
+    "approve", "approved", "i approve", "yes", "yes go ahead", "go ahead", "go", "proceed", "confirm", "confirmed",
+    "lgtm", "do it", "yes do it", "sure", "authorize", "accept",
 })  # fmt: skip
 NEGATIONS = _set(
     "not no never don't dont won't wont can't cant cannot shouldn't shouldnt mustn't isn't doesn't didn't couldn't "
@@ -60,15 +60,17 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
             for word in ("critical", "high", "medium", "low")
             for before, after in (("severity ", ""), ("", " severity"))
         },
-        "dry": dict.fromkeys(("dry run", "dry-run", "dryrun", "simulate", "simulation", "rehearse", "rehearsal"), "yes"),
+        "dry": dict.fromkeys(
+            ("dry run", "dry-run", "dryrun", "simulate", "simulation", "rehearse", "rehearsal"), "yes",
+        ),
         "several": {"and": "and", "both": "both", "all": "all", "everything": "everything", "&": "and", "+": "and"},
         "last": dict.fromkeys(("last", "previous", "prior", "current", "old"), "last"),
         "it": {"it": "it", "this": "it"},
         "filler": dict.fromkeys(
             ("a", "an", "the", "our", "my", "of", "for", "to", "into", "in", "on", "onto", "as", "version", "workflow",
-             "product", "new", "next", "latest", "please", "kindly", "now", "right now", "right away", "immediately", "asap",
-             "thanks", "thank you", "start", "begin", "kick off", "run", "do", "make", "cut", "create", "perform",
-             "trigger", "initiate", "out", "just", "i want to", "i want you to", "i'd like to", "i'd like you to",
+             "product", "new", "next", "latest", "please", "kindly", "now", "right now", "right away", "immediately",
+             "asap", "thanks", "thank you", "start", "begin", "kick off", "run", "do", "make", "cut", "create",
+             "perform", "trigger", "initiate", "out", "just", "i want to", "i want you to", "i'd like to", "i'd like you to",
              "i would like to", "i would like you to", "we'd like to", "let's", "lets", "let us", "time to",
              "it's time to", "ok", "okay", "hey", "hi", "hello", "pilothouse", "conductor", "go ahead and", "can you",
              "could you", "would you please", "will you please"),

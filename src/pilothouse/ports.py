@@ -60,6 +60,9 @@ class Journal(Protocol):
     def head(self, chain: str) -> Head:
         """The end of a chain."""
 
+    def entries(self, chain: str, *, start: int = 0) -> list[tuple[int, str, bytes]]:
+        """The stored rows ``(seq, hash, bytes)`` from a sequence number on, unchecked: for verification and exports."""
+
     def chains(self) -> tuple[str, ...]:
         """The names of all chains that hold an event, sorted."""
 
@@ -68,6 +71,9 @@ class Journal(Protocol):
 
     def renew(self, lease: Lease, now: str, seconds: int) -> Lease:
         """Extend the lease. Raises LeaseLost where it is not current any more."""
+
+    def holder(self, chain: str) -> Lease | None:
+        """The lease as it is stored, run out or not; None where nobody ever held it or it was given back."""
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing where it is not current any more."""

@@ -12,21 +12,23 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias, cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pilothouse import yamlfile, yamltext
 from pilothouse.canonical import Json
 from pilothouse.errors import InvalidFile
 
 if TYPE_CHECKING:
-    from pilothouse.yamlfile import Doc, Node
     from pathlib import Path
+
+    from pilothouse.yamlfile import Doc, Node
 
 PRODUCT_KEYS = (
     "phase", "version", "last_release", "last_activity", "run", "next_action", "checkpoint", "environments", "tasks",
 )  # fmt: skip
 ENVIRONMENT_KEYS = ("version", "sha")
 NAME = "state.yml"
+_MOST_TOLD = 10
 
 View: TypeAlias = Mapping[str, Json]
 _Path: TypeAlias = tuple[str, ...]
@@ -102,10 +104,10 @@ def demand_unedited(path: str, existing: str | None, expected_at_head: View) -> 
         return
     told = "; ".join(
         f"{item.path} (line {item.line}) is {_shown(item.found)}, the ledger says {_shown(item.expected)}"
-        for item in differences[:10]
+        for item in differences[:_MOST_TOLD]
     )
-    if len(differences) > 10:
-        told += f"; and {len(differences) - 10} more"
+    if len(differences) > _MOST_TOLD:
+        told += f"; and {len(differences) - _MOST_TOLD} more"
     hint = "Put it on the record with: pilothouse state adopt; or write the ledger's value back."
     raise InvalidFile(path, differences[0].line, f"was edited: {told}", hint, "state-edited")
 
@@ -207,7 +209,7 @@ def _around(path: _Path) -> bool:
 
 def _is_deep(path: _Path) -> bool:
     """A shared mapping within a product: what of ours the view lacks goes. Products themselves are left alone."""
-    return _around(path) and len(path) > 2
+    return _around(path) and "environments" in path[2:3]
 
 
 def _is_nothing_else(value: Node, path: _Path) -> bool:
@@ -241,7 +243,7 @@ def _only_theirs(value: Json, path: _Path) -> Json:
 
 
 def _cleaned(view: View) -> dict[str, Json]:
-    """The view in the form that can be written: no invisible characters. Raises ValueError for a key that is not ours."""
+    """The view as it can be written: no invisible characters. Raises ValueError for a key that is not ours."""
 
     def clean(value: Json, path: _Path) -> Json:
         if path and not _ours(path) and not _around(path):
@@ -312,7 +314,7 @@ def _newline(text: str) -> str:
 
 
 class _Edits:
-    """Collects replacements of stretches of the text; the innermost first, so that insertions at one place nest right."""
+    """Collects replacements of stretches of the text; the innermost first, so that insertions nest right."""
 
     def __init__(self, doc: Doc) -> None:
         self._text = doc.text
@@ -419,12 +421,9 @@ def _merged(value: Mapping[str, Json], wanted: Mapping[str, Json], path: _Path) 
         below = (*path, key)
         if key in wanted:
             new = wanted[key]
-            nested = isinstance(item, dict) and isinstance(new, dict)
-            merged[key] = _merged(cast("dict[str, Json]", item), cast("dict[str, Json]", new), below) if nested else new
+            merged[key] = _merged(item, new, below) if isinstance(item, dict) and isinstance(new, dict) else new
         elif not _ours(below):
-            if isinstance(item, dict) and _is_deep(below):
-                item = _merged(item, {}, below)
-                if not item:
-                    continue
-            merged[key] = item
+            kept = _merged(item, {}, below) if isinstance(item, dict) and _is_deep(below) else item
+            if kept or kept == item:
+                merged[key] = kept
     return merged | {key: item for key, item in wanted.items() if key not in merged}

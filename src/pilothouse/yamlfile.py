@@ -1,9 +1,9 @@
 """Strict YAML for files that people write: every value knows its line, and nothing is guessed.
 
-YAML 1.2, one document, block or flow. Plain scalars are ``true``/``false``, ``null``, decimal integers or text: ``yes``,
-``1.10``, ``1e5`` and dates stay the text that was written. Refused with file and line: duplicate keys, anchors, aliases,
-merge keys, tags, directives, keys that are no text, tabs, control and bidirectional characters, a byte order mark, too
-deep, too large, empty.
+YAML 1.2, one document, block or flow. Plain scalars are ``true``/``false``, ``null``, decimal integers or text:
+``yes``, ``1.10``, ``1e5`` and dates stay the text that was written. Refused with file and line: duplicate keys,
+anchors, aliases, merge keys, tags, directives, keys that are no text, tabs, control and bidirectional characters, a
+byte order mark, too deep, too large, empty.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Any, TypeVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pilothouse.errors import InvalidFile
 
 if TYPE_CHECKING:
-    from pilothouse.canonical import Json
-    from pathlib import Path
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pilothouse.canonical import Json
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 40

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from harbour.eyes import NEW, Eyes, Up, until
 from pilothouse import harbour
 from pilothouse.errors import UsageError
-
-if TYPE_CHECKING:
-    from conftest import Eyes
-
-Up = Callable[..., "Eyes"]
-NEW = "0007_item_labels"
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    oldest = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < oldest, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def checks(eyes: Eyes, sha: str) -> dict[str, tuple[str, str | None]]:
@@ -59,7 +46,10 @@ def test_ci_can_be_red_and_pending_and_green_again_at_run_time(up: Up) -> None:
 
 def test_red_tests_are_red_although_the_checks_are_green(up: Up) -> None:
     eyes = up("tests-red")
-    suites = {name: eyes.run("python3", "-m", "unittest", "discover", "-s", f"tests/{name}", "-t", ".") for name in ("unit", "e2e")}
+    suites = {
+        name: eyes.run("python3", "-m", "unittest", "discover", "-s", f"tests/{name}", "-t", ".")
+        for name in ("unit", "e2e")
+    }
     assert (suites["unit"].returncode, suites["e2e"].returncode) == (0, 1), suites["e2e"].stderr
     assert "FAILED (failures=1)" in suites["e2e"].stderr
     assert state(eyes, eyes.remote("refs/heads/main")) == "success"
@@ -179,7 +169,10 @@ def test_somebody_pushes_to_main_after_the_deployment(up: Up, fault: str) -> Non
     eyes.git("fetch", "-q")
     merged = eyes.run("git", "merge-tree", "--write-tree", "--name-only", "origin/main", sha)
     conflicts = fault == "main-conflicts-after-deploy"
-    assert (merged.returncode, "CONFLICT (content): Merge conflict in CHANGELOG.md" in merged.stdout) == (conflicts, conflicts)
+    assert (merged.returncode, "CONFLICT (content): Merge conflict in CHANGELOG.md" in merged.stdout) == (
+        conflicts,
+        conflicts,
+    )
 
 
 def test_the_tag_can_be_taken(up: Up) -> None:

@@ -192,3 +192,17 @@ def test_syncing_and_closing_are_always_possible(journal: Adapter) -> None:
     journal.sync()
     journal.close()
     journal.close()
+
+
+def test_the_holder_is_told_until_the_lease_is_given_back(journal: Adapter) -> None:
+    assert journal.holder("acme") is None
+    lease = journal.acquire("acme", "one", at(), 30)
+    assert journal.holder("acme") == lease
+    journal.release(lease)
+    assert journal.holder("acme") is None
+
+
+def test_entries_are_read_from_a_sequence_number_on(journal: Adapter) -> None:
+    journal.append("acme", "r-1", [skipped(1), skipped(2), skipped(3)], at())
+    assert [seq for seq, _, _ in journal.entries("acme")] == [1, 2, 3]
+    assert [seq for seq, _, _ in journal.entries("acme", start=2)] == [2, 3]

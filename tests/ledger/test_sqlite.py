@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import sqlite3
@@ -10,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -329,7 +329,7 @@ def test_a_ledger_that_was_replaced_while_open_takes_no_entry(path: Path, tmp_pa
     with pytest.raises(LedgerCorrupt) as caught:
         journal.append("acme", "r-1", [FACT], AT)
     assert caught.value.reason_code == "ledger-replaced"
-    os.unlink(path)
+    path.unlink()
     with pytest.raises(LedgerCorrupt):
         journal.append("acme", "r-1", [FACT], AT)
     journal.close()
@@ -369,4 +369,22 @@ def test_a_writer_that_holds_the_file_for_long_is_told_apart_from_damage(
     other.execute("ROLLBACK")
     other.close()
     journal.append("acme", "r-1", [FACT], AT)
+    journal.close()
+
+
+def test_nobody_writes_between_the_look_at_the_head_and_the_append(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SqliteJournal(path)
+    monkeypatch.setattr(schema, "_BUSY_MS", 50)
+    other = SqliteJournal(path)
+
+    def facts() -> Iterator[Skipped]:  # asked for after the journal has looked at the head
+        with pytest.raises(LedgerError) as caught:
+            other.append("acme", "r-2", [FACT], AT)
+        assert caught.value.reason_code == "ledger-busy"
+        yield FACT
+
+    journal.append("acme", "r-1", facts(), AT)
+    other.append("acme", "r-2", [FACT], AT)
+    assert [event.run for event in journal.read("acme")] == ["r-1", "r-2"]
+    other.close()
     journal.close()

@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
 from pilothouse.events import Fact, Judged, Skipped
 from pilothouse.ledger.chain import GENESIS, Row, Verification, decode, encode, verify
+
+SETTINGS = settings(deadline=None)  # a busy machine is no failure
 
 AT = "2026-11-21T09:41:00.000000+00:00"
 words = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -54,6 +56,7 @@ def sealed(entry: dict[str, object], **dump: object) -> Row:
     return (seq, hashlib.sha256(data).hexdigest(), data)
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_a_sound_chain_verifies_against_each_of_its_heads(rows: list[Row], data: st.DataObject) -> None:
     assert verify(rows, "acme") == Verification(ok=True, entries=len(rows), head=rows[-1][1], problems=())
@@ -68,6 +71,7 @@ def test_an_empty_chain_verifies_and_contains_no_head() -> None:
     assert kinds(verify([], "acme", "ab" * 32)) == {"head-missing"}
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_every_change_of_a_byte_is_found(rows: list[Row], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(rows) - 1))
@@ -81,6 +85,7 @@ def test_every_change_of_a_byte_is_found(rows: list[Row], data: st.DataObject) -
     assert (seq, "edited") in {(problem.seq, problem.kind) for problem in found.problems}
 
 
+@SETTINGS
 @given(chains, facts, st.data())
 def test_an_edit_whose_hash_was_corrected_is_found(rows: list[Row], other: Fact, data: st.DataObject) -> None:
     head = rows[-1][1]
@@ -95,6 +100,7 @@ def test_an_edit_whose_hash_was_corrected_is_found(rows: list[Row], other: Fact,
         assert kinds(verify(rows, "acme")) == {"relinked"}
 
 
+@SETTINGS
 @given(chains, facts, st.data())
 def test_a_chain_written_anew_from_an_edit_on_is_found_by_a_noted_head(
     rows: list[Row], other: Fact, data: st.DataObject
@@ -107,6 +113,7 @@ def test_a_chain_written_anew_from_an_edit_on_is_found_by_a_noted_head(
     assert kinds(verify(forged, "acme", rows[-1][1])) == {"head-missing"}
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_a_dropped_entry_is_found(rows: list[Row], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(rows) - 2))
@@ -114,6 +121,7 @@ def test_a_dropped_entry_is_found(rows: list[Row], data: st.DataObject) -> None:
     assert "dropped" in kinds(verify(rows, "acme"))
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_a_dropped_entry_whose_followers_were_renumbered_is_found(rows: list[Row], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(rows) - 2))
@@ -122,6 +130,7 @@ def test_a_dropped_entry_whose_followers_were_renumbered_is_found(rows: list[Row
     assert not verify(rows, "acme").ok
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_a_cut_tail_is_found_by_a_noted_head(rows: list[Row], data: st.DataObject) -> None:
     kept = data.draw(st.integers(0, len(rows) - 1))
@@ -130,6 +139,7 @@ def test_a_cut_tail_is_found_by_a_noted_head(rows: list[Row], data: st.DataObjec
     assert found.entries == kept
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_swapped_entries_are_found(rows: list[Row], data: st.DataObject) -> None:
     one, other = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=2, max_size=2, unique=True))
@@ -141,6 +151,7 @@ def test_swapped_entries_are_found(rows: list[Row], data: st.DataObject) -> None
     assert "reordered" in kinds(found)
 
 
+@SETTINGS
 @given(chains, facts, st.data())
 def test_a_fork_is_found(rows: list[Row], other: Fact, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(rows) - 1))
@@ -150,6 +161,7 @@ def test_a_fork_is_found(rows: list[Row], other: Fact, data: st.DataObject) -> N
     assert "duplicate" in kinds(verify(rows, "acme"))
 
 
+@SETTINGS
 @given(chains, st.data())
 def test_an_entry_of_another_chain_is_found(rows: list[Row], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(rows) - 1))
@@ -236,6 +248,7 @@ def test_an_older_entry_is_read_through_its_upcast_and_its_bytes_stay() -> None:
     assert event.hash == row[1]
 
 
+@SETTINGS
 @given(facts)
 def test_an_entry_reads_back_as_it_was_written(fact: Fact) -> None:
     data, entry_hash = encode(chain="acme", seq=7, prev="ab" * 32, run="r-1", at=AT, fact=fact)

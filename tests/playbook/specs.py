@@ -20,7 +20,7 @@ def _arguments(text: str) -> dict[str, Argument]:
 
 
 def _results(text: str) -> dict[str, str]:
-    return dict(part.split(":") for part in text.split())  # type: ignore[misc]  pairs by construction
+    return dict(part.split(":") for part in text.split())
 
 
 def _tool(name: str, kind: Kind, arguments: str, results: str) -> ToolSpec:

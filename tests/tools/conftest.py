@@ -224,6 +224,19 @@ def small(tmp_path: Path) -> Iterator[Small]:
     world.served.close()
 
 
+@pytest.fixture(scope="session")
+def still(tmp_path_factory) -> Iterator[Small]:
+    """A world that nobody changes."""
+    world = Small(tmp_path_factory.mktemp("still"))
+    yield world
+    world.served.close()
+
+
+@pytest.fixture(scope="session")
+def real_clock() -> RealClock:
+    return RealClock()
+
+
 @pytest.fixture
 def do():
     """Probe, apply and verify an act like the engine does; answers the presences seen and the last probe."""

@@ -60,7 +60,7 @@ def test_a_command_reports_code_and_both_streams(tmp_path: Path) -> None:
     assert (done.code, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
     assert not done.truncated
     assert not done.timed_out
-    assert os.path.isabs(done.argv0)
+    assert done.argv0.startswith("/")
 
 
 def test_the_environment_is_exactly_the_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,8 +159,8 @@ def test_an_interrupted_conductor_leaves_no_child(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
 
     def interrupt() -> None:
-        until(lambda: mark.exists() and bool(mark.read_text()))
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if until(lambda: mark.exists() and bool(mark.read_text())):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):

@@ -1,12 +1,12 @@
 """The one guarded runner: every child process of Pilothouse is started, bounded and ended here (I6, I7).
 
-A child never outlives its conductor. Before each child a tiny shell, the guardian, starts as the leader of a new process
-group; its standard input is a pipe whose other end only this process holds. The child joins that group before it runs a
-single instruction of its own. However this process ends, kill -9 included, the kernel closes the pipe, the guardian reads
-end-of-file and kills the group, so that no ``git push`` left behind lands late.
+A child never outlives its conductor. Before each child a tiny shell, the guardian, starts as the leader of a new
+process group; its standard input is a pipe whose other end only this process holds. The child joins that group before
+it runs a single instruction of its own. However this process ends, kill -9 included, the kernel closes the pipe, the
+guardian reads end-of-file and kills the group, so that no ``git push`` left behind lands late.
 
-There is no window: between fork and exec the child holds a copy of the pipe's writing end, and it joins the group before
-exec closes that copy. Only a descendant that leaves the group on purpose (setsid) escapes.
+There is no window: between fork and exec the child holds a copy of the pipe's writing end, and it joins the group
+before exec closes that copy. Only a descendant that leaves the group on purpose (setsid) escapes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
 
 from pilothouse.errors import ToolFailed
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator, Mapping, Sequence
 
 _CHUNK = 1 << 16
@@ -40,8 +40,8 @@ class Finished:
     Attributes:
         argv0: absolute path of the program that ran.
         code: exit code; negative: the signal that ended it.
-        stdout, stderr: what it wrote. Where a stream exceeded the cap, its head and tail with a line between that counts
-            the bytes left out.
+        stdout, stderr: what it wrote. Where a stream exceeded the cap, its head and tail with a line between that
+            counts the bytes left out.
         truncated: a stream exceeded the cap; such output must not be parsed.
         timed_out: the time ran out and the whole group was killed.
         ms: wall-clock milliseconds.
@@ -111,7 +111,7 @@ def _resolve(argv: Sequence[str], env: Mapping[str, str]) -> str:
         if "\0" in text:
             raise ToolFailed("bad-argument", f"{argv[0]!r}: an argument or variable holds a NUL byte")
     name = argv[0]
-    if os.path.isabs(name):
+    if name.startswith("/"):
         candidates = [name]
     elif "/" in name:
         raise ToolFailed("tool-missing", f"{name!r} is a relative path", "Give an absolute path, or a name on PATH.")
@@ -119,7 +119,7 @@ def _resolve(argv: Sequence[str], env: Mapping[str, str]) -> str:
         # Relative entries of PATH would let the working directory, untrusted, choose the program.
         candidates = [f"{folder}/{name}" for folder in env.get("PATH", "").split(":") if folder.startswith("/")]
     for candidate in candidates:
-        if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
+        if os.access(candidate, os.X_OK) and Path(candidate).is_file():
             return candidate
     raise ToolFailed(
         "tool-missing", f"{name} was not found", f"Install {name}, or put it on PATH; see: pilothouse doctor"
@@ -169,7 +169,8 @@ def _start(
 
 
 def _kill(group: subprocess.Popen[bytes], child: subprocess.Popen[bytes] | None = None) -> None:
-    # The guardian is not reaped yet, so its group id cannot belong to strangers. macOS answers EPERM for a group of zombies.
+    # The guardian is not reaped yet, so its group id cannot belong to strangers.
+    # macOS answers EPERM for a group of zombies.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group.pid, signal.SIGKILL)
     if child is not None:  # it may have left the group
@@ -212,32 +213,32 @@ class _Capture:
         return head + bytes(self._tail)
 
 
+def _outputs(child: subprocess.Popen[bytes], out: _Capture, err: _Capture) -> tuple[tuple[IO[bytes], _Capture], ...]:
+    return (cast("IO[bytes]", child.stdout), out), (cast("IO[bytes]", child.stderr), err)
+
+
 def _converse(child: subprocess.Popen[bytes], feed: bytes, out: _Capture, err: _Capture, deadline: float) -> bool:
     """Feed the child and read both streams until it ends; True where the deadline came first."""
     with selectors.DefaultSelector() as waiting, _exit_descriptor(child.pid) as ended:
-        for stream, capture in ((child.stdout, out), (child.stderr, err)):
-            assert stream is not None
+        for stream, capture in _outputs(child, out, err):
             os.set_blocking(stream.fileno(), False)
             waiting.register(stream, selectors.EVENT_READ, capture)
         if child.stdin is not None:
             os.set_blocking(child.stdin.fileno(), False)
-            waiting.register(child.stdin, selectors.EVENT_WRITE)
+            waiting.register(child.stdin, selectors.EVENT_WRITE, _Feed(feed))
         if ended is not None:
             waiting.register(ended, selectors.EVENT_READ)
-        rest = memoryview(feed)
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
                 return child.poll() is None
             for key, _ in waiting.select(left if ended is not None else min(left, _TICK)):
-                if isinstance(key.data, _Capture):
-                    if not _read(key.fd, key.data):
+                match key.data:
+                    case _Capture() as capture if not _read(key.fd, capture):
                         waiting.unregister(key.fileobj)
-                elif child.stdin is not None and key.fileobj is child.stdin:
-                    rest = _write(key.fd, rest)
-                    if not rest:
-                        waiting.unregister(child.stdin)
-                        child.stdin.close()
+                    case _Feed() as rest if not rest.give(key.fd):
+                        waiting.unregister(key.fileobj)
+                        cast("IO[bytes]", key.fileobj).close()
             if child.poll() is not None:
                 return False
 
@@ -265,18 +266,25 @@ def _read(descriptor: int, capture: _Capture) -> int:
     return len(data)
 
 
-def _write(descriptor: int, rest: memoryview) -> memoryview:
-    try:
-        return rest[os.write(descriptor, rest[:_CHUNK]) :]
-    except BlockingIOError:
-        return rest
-    except BrokenPipeError:  # the child does not want the rest
-        return rest[len(rest) :]
+class _Feed:
+    """What the child has not read yet of its input."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+
+    def give(self, descriptor: int) -> bool:
+        """Write what fits; False where nothing remains to be written."""
+        try:
+            self._rest = self._rest[os.write(descriptor, self._rest[:_CHUNK]) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:  # the child does not want the rest
+            return False
+        return bool(self._rest)
 
 
 def _drain(child: subprocess.Popen[bytes], out: _Capture, err: _Capture) -> None:
-    for stream, capture in ((child.stdout, out), (child.stderr, err)):
-        assert stream is not None
+    for stream, capture in _outputs(child, out, err):
         # Bounded: somebody who escaped the group may write for ever.
         got = 0
         with suppress(BlockingIOError):

@@ -34,7 +34,7 @@ _CONFIG = {
 }  # fmt: skip
 _MOVED = re.compile(r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|reference already exists")
 _SCHEME = re.compile(r"(?:https?|ssh|file)://[^\s-]", re.IGNORECASE)
-_SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:(?!:)[^\s:-]")
+_SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:(?!//)[^\s:-]")
 
 
 @dataclass(frozen=True, slots=True)

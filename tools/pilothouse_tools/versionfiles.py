@@ -65,7 +65,11 @@ def _replaced(text: str, spans: list[Span], version: str) -> str:
 def _checked(file: VersionFile, text: str, spans: list[Span], version: str, load: Callable[[str], object]) -> bytes:
     """The replaced text, where a real parser sees the version in all the right places and nothing else changed."""
     new = _replaced(text, spans, version)
-    before, after = load(text), load(new)
+    before = load(text)
+    try:
+        after = load(new)
+    except ValueError:  # a form of string that we did not foresee
+        after = None
     for path in (("version",), ("packages", "", "version"), ("project", "version"), ("tool", "poetry", "version")):
         _settle(before, path)
         _settle(after, path, version)

@@ -125,7 +125,10 @@ def get(url: str, *, timeout: float, allow_private: bool) -> Answer:
         ToolFailed: ``url-refused``, ``address-refused``, ``answer-too-large``.
         Unreachable: ``environment-unreachable``.
     """
-    target = httpx2.URL(url)
+    try:
+        target = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise ToolFailed("url-refused", f"the environment's URL is none: {error}", "Mend it in pilothouse.yml.") from None
     port = target.port or (443 if target.scheme == "https" else 80)
     address = resolve(target.host, port, allow_private=allow_private)
     headers = {"Host": target.netloc.decode("ascii"), "User-Agent": "pilothouse", "Accept-Encoding": "identity"}
@@ -146,7 +149,7 @@ def get(url: str, *, timeout: float, allow_private: bool) -> Answer:
                 if time.monotonic() - began > timeout:
                     raise Unreachable("environment-unreachable", f"{url} did not answer within {timeout:g} s")
             return Answer(answer.status_code, bytes(body), int((time.monotonic() - began) * 1000))
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except httpx2.HTTPError as error:
         raise Unreachable(
             "environment-unreachable", f"{url} does not answer: {type(error).__name__}: {error}"
         ) from None

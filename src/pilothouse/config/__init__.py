@@ -12,13 +12,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pilothouse import project, settings
+from pilothouse import settings
 from pilothouse.config import crosscheck, freeze, shapes
 from pilothouse.config.telling import Problem, called, told
 from pilothouse.errors import InvalidFile
+from pilothouse.yamlfile import Doc, load_file
 from pilothouse.yamlfile import load as load_yaml
 
-__all__ = ["Problem", "check", "load", "parse", "schema"]
+FILE = "pilothouse.yml"
+
+__all__ = ["FILE", "Problem", "check", "load", "parse", "schema"]
 
 
 def load(path: Path) -> settings.Configuration:
@@ -30,23 +33,28 @@ def load(path: Path) -> settings.Configuration:
     Raises:
         InvalidFile: with the first fault's line; the message says how many more there are.
     """
-    file = path / project.FILE if path.is_dir() else path
-    return parse(project.read_text(file), project.shown(file))
+    file = path / FILE if path.is_dir() else path
+    return _frozen(load_file(file, _shown(file)))
 
 
-def parse(text: str, path: str = project.FILE) -> settings.Configuration:
+def parse(text: str, path: str = FILE) -> settings.Configuration:
     """The configuration that a text means; ``path`` is only what errors call it. Raises InvalidFile."""
-    shape, problems = _read(text, path)
+    return _frozen(load_yaml(text, path))
+
+
+def _frozen(document: Doc) -> settings.Configuration:
+    shape, problems = _read(document)
+    path = document.path
     if shape is None or problems:
         first, *others = problems
         listed = "".join(f"\n{path}:{problem.line}: {problem.message}" for problem in others)
         raise InvalidFile(path, first.line, first.message + listed, first.hint)
-    return freeze.configuration(shape, text, path)
+    return freeze.configuration(shape, document.text, path)
 
 
-def check(text: str, path: str = project.FILE) -> tuple[Problem, ...]:
+def check(text: str, path: str = FILE) -> tuple[Problem, ...]:
     """Every fault of a configuration's text, by line; empty where there is none. Raises InvalidFile: it is no YAML."""
-    return _read(text, path)[1]
+    return _read(load_yaml(text, path))[1]
 
 
 def schema() -> dict[str, Any]:
@@ -56,12 +64,14 @@ def schema() -> dict[str, Any]:
 
 
 def _tidied(node: Any) -> Any:
-    """A generated schema without what people may not write: null, and titles that only repeat the keys."""
+    """A generated schema as strict as the reader: no null, no name outside its grammar, no titles that repeat keys."""
     if isinstance(node, list):
         return [_tidied(item) for item in node]
     if not isinstance(node, dict):
         return node
     kept = {key: value for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+    if "patternProperties" in kept:
+        kept["additionalProperties"] = False
     if kept.get("default", ...) is None:
         del kept["default"]
     choices = [choice for choice in kept.get("anyOf", ()) if choice != {"type": "null"}]
@@ -73,8 +83,7 @@ def _tidied(node: Any) -> Any:
     return {key: _tidied(value) for key, value in kept.items()}
 
 
-def _read(text: str, path: str) -> tuple[shapes.Configuration | None, tuple[Problem, ...]]:
-    document = load_yaml(text, path)
+def _read(document: Doc) -> tuple[shapes.Configuration | None, tuple[Problem, ...]]:
     if not isinstance(document.data, dict):
         return None, (Problem(1, "the file is a mapping of keys to values", "begin with: version: 1"),)
     try:
@@ -86,6 +95,13 @@ def _read(text: str, path: str) -> tuple[shapes.Configuration | None, tuple[Prob
         Problem(document.line(fault.place), called(fault.place, fault.message), fault.hint)
         for fault in crosscheck.faults(shape)
     )
+
+
+def _shown(path: Path) -> str:
+    """A path as the person knows it: relative where it lies below the present folder."""
+    here = Path.cwd()
+    found = path.resolve()
+    return str(found.relative_to(here)) if found.is_relative_to(here) else str(path)
 
 
 def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:

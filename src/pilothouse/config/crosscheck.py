@@ -12,7 +12,7 @@ from pilothouse.config.scalars import looks_secret
 SHORT_WATCH_MS = 15 * 60_000  # REL-10: a shorter window only by policy
 KNOWN_VERSION_FILES = ("package.json", "pyproject.toml")
 
-# Which placeholders a command may hold: what the act or observation that runs it knows. All but {names} are one argument.
+# Which placeholders a command may hold: what the tool that runs it knows. All but {names} are one argument.
 ANYWHERE = ("environment", "commit")
 PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
     "pending": ANYWHERE,

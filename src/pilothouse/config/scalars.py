@@ -18,6 +18,8 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # What the conductor sets itself, and what changes how every program loads: no configuration hands these through.
 _RESERVED_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TZ", "IFS", "BASH_ENV", "ENV", "PYTHONPATH", "NODE_OPTIONS"})
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish", "cmd", "cmd.exe", "powershell", "pwsh"})
+_LONGEST_ARGUMENT = 4000
+_LONGEST_LINE = 200
 _SECRET_LIKE = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|PRIVATE|CREDENTIAL|_KEY|APIKEY)")
 
 
@@ -125,8 +127,8 @@ def _list_of_arguments(value: object) -> object:
 def _argv(value: list[str]) -> list[str]:
     if not value or not value[0]:
         raise no("a command needs at least the program", "for example: [python3, app/manage.py, pending]")
-    if any("\0" in argument or "\n" in argument or len(argument) > 4000 for argument in value):
-        raise no("an argument is one line of at most 4000 characters")
+    if any("\0" in argument or "\n" in argument or len(argument) > _LONGEST_ARGUMENT for argument in value):
+        raise no(f"an argument is one line of at most {_LONGEST_ARGUMENT} characters")
     program = value[0]
     if program != program.strip() or " " in program:
         raise no(
@@ -143,8 +145,8 @@ def _argv(value: list[str]) -> list[str]:
 
 
 def _line(value: str) -> str:
-    if not value.strip() or not value.isprintable() or len(value) > 200:
-        raise no("is not one line of 1 to 200 printable characters")
+    if not value.strip() or not value.isprintable() or len(value) > _LONGEST_LINE:
+        raise no(f"is not one line of 1 to {_LONGEST_LINE} printable characters")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The shape of pilothouse.yml as pydantic models: strict, every key known. Field descriptions become the JSON Schema."""
+"""The shape of pilothouse.yml as pydantic models: strict, every key known. Descriptions become the JSON Schema."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ class Versioning(Shape):
     changelog: InsidePath = Field(default="CHANGELOG.md", description="the changelog, in Keep-a-Changelog form")
     files: list[
         Annotated[VersionFile, BeforeValidator(_path_alone, json_schema_input_type=str | VersionFile)]
-    ] = Field(default_factory=list, description="package.json and pyproject.toml are known by name, others need a pattern")  # fmt: skip
+    ] = Field(default_factory=list, description="package.json, pyproject.toml, or any file with a pattern")  # fmt: skip
 
 
 class Readiness(Shape):

@@ -50,36 +50,38 @@ class Problem:
 
 def told(detail: ErrorDetails, document: Doc) -> Problem:
     """One of pydantic's errors as a problem of the file."""
-    context: dict[str, Any] = detail.get("ctx", {})
     place, here = _present(document.data, [part for part in detail["loc"] if part != "[key]"])
+    where, message, hint = _in_words(detail, here)
+    # An error about a key stands on that key's line, but is named by the mapping around it.
+    return Problem(document.line((*place, *where)), called(place, message), hint)
+
+
+def _in_words(detail: ErrorDetails, here: object) -> tuple[Place, str, str]:
+    """Which key below the error's place is meant (none: the place itself), what is wrong, and a hint."""
+    context: dict[str, Any] = detail.get("ctx", {})
+    where: Place = ()
+    message, hint = detail["msg"], ""
     match detail["type"]:
         case "unknown_key":
-            key = context["key"]
-            return _problem(document, (*place, key), f"unknown key '{key}'", nearest(key, context["known"]), place)
+            where = (context["key"],)
+            message, hint = f"unknown key '{context['key']}'", nearest(context["key"], context["known"])
         case "empty_key":
-            key = context["key"]
-            return _problem(
-                document, (*place, key), f"the key '{key}' has no value", "give it one, or leave the key out", place
-            )
-        case "missing":
-            key = str(detail["loc"][-1])
-            return _problem(document, place, f"the key '{key}' is missing", _MISSING.get(key, ""))
-        case "union_tag_not_found":
-            key = str(context["discriminator"]).strip("'")
-            return _problem(document, place, f"the key '{key}' is missing", _MISSING.get(key, ""))
+            where = (context["key"],)
+            message, hint = f"the key '{context['key']}' has no value", "give it one, or leave the key out"
+        case "missing" | "union_tag_not_found":
+            key = str(context.get("discriminator", detail["loc"][-1])).strip("'")
+            message, hint = f"the key '{key}' is missing", _MISSING.get(key, "")
         case "union_tag_invalid":
             key = str(context["discriminator"]).strip("'")
-            return _problem(document, (*place, key), *_one_of(context["expected_tags"], context["tag"]))
+            where = (key,)
+            message, hint = _one_of(context["expected_tags"], context["tag"], f"{key}: ")
         case "literal_error":
-            return _problem(document, place, *_one_of(context["expected"], here))
+            message, hint = _one_of(context["expected"], here)
         case "refused":
-            return _problem(document, place, context["text"], context["hint"])
+            message, hint = context["text"], context["hint"]
         case kind if kind in _EXPECTED:
-            return _problem(
-                document, place, f"expected {_EXPECTED[kind]}, found {_FOUND.get(type(here), 'another type')}"
-            )
-        case _:
-            return _problem(document, place, detail["msg"])
+            message = f"expected {_EXPECTED[kind]}, found {_FOUND.get(type(here), 'another type')}"
+    return where, message, hint
 
 
 def called(place: Sequence[str | int], message: str) -> str:
@@ -93,18 +95,14 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return suggest(word, known) or f"known: {', '.join(known)}"
 
 
-def _problem(document: Doc, place: Place, message: str, hint: str = "", name: Place | None = None) -> Problem:
-    return Problem(document.line(place), called(place if name is None else name, message), hint)
-
-
-def _one_of(expected: str, found: object) -> tuple[str, str]:
+def _one_of(expected: str, found: object, before: str = "") -> tuple[str, str]:
     choices = re.findall(r"'([^']+)'", expected)
     hint = suggest(found, choices) if isinstance(found, str) else ""
-    return f"expected {' or '.join(choices) if choices else expected}", hint
+    return f"{before}expected {' or '.join(choices) if choices else expected}", hint
 
 
 def _present(data: object, place: Sequence[str | int]) -> tuple[Place, object]:
-    """The part of a place that the data has, and what stands there; a union's tag, put between by pydantic, is left out."""
+    """The part of a place that the data has, and what stands there; a union's tag, which pydantic adds, is left out."""
     found: list[str | int] = []
     for part in place:
         match data, part:

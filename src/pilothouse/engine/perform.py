@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pilothouse.canonical import Json, digest
 from pilothouse.engine.pins import changed_pins
 from pilothouse.engine.world import Log
-from pilothouse.errors import ToolFailed
+from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.events import Done, Failed, Halted, Intended
 from pilothouse.guard.state import ActState, approved_digest
 from pilothouse.model import EffectClass, Permit, PlannedAct, Presence, Probe
 
+TRIES = 3  # of a keyed act whose answer was lost: the key or the compare-and-swap makes each further try harmless
 SETTLE_SECONDS = 1.0  # between the two equal looks of a quiescing act after a crash
 LOOKS = 10  # at most, until two in a row are equal
 
@@ -103,25 +104,44 @@ def _go_on(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Js
 
 
 def _apply(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> None:
+    attempt, seen = _try(log, act, permit, arguments)
+    # The answer was lost and the effect is not there, but it may still land. A keyed act is tried again: whichever
+    # push comes second loses its compare-and-swap, so that nothing late can land behind our back.
+    for _ in range(TRIES - 1):
+        if not (isinstance(attempt, Unreachable) and seen.presence is Presence.ABSENT):
+            break
+        if act.effect is not EffectClass.KEYED:
+            seen = _look(log, act, arguments, permit.key, twice=True)
+            break
+        attempt, seen = _try(log, act, permit, arguments)
+    match seen.presence:
+        case Presence.APPLIED:
+            return _done(log, act, seen, found=False)
+        case Presence.ABSENT if not isinstance(attempt, Unreachable):
+            detail = seen.detail or f"{act.step} had no effect"
+            return _fail(log, act, attempt or ToolFailed("no-effect", detail, "look at the target, then resume"))
+        case Presence.CONFLICT:
+            return _fail(log, act, attempt or ToolFailed("conflict", seen.detail, "look at the target, then resume"))
+        case _:
+            told = seen.detail or (attempt.message if attempt else f"{act.step} could not be read back")
+            return _halt(log, act, "unknown-outcome", told, "look at the target, then resume", keep_open=True)
+
+
+def _try(
+    log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]
+) -> tuple[ToolFailed | None, Probe]:
+    """Apply once and read back; what the attempt said is what was seen, not what is: the read-back decides (I5)."""
     tools = log.world.tools
     attempt: ToolFailed | None = None
     try:
         tools.apply(act.tool, arguments, permit)
     except ToolFailed as failure:
-        attempt = failure  # says what was seen, not what is: the read-back below decides (I5)
+        attempt = failure
     log.world.boundary("after-apply", act.step)
     try:
-        seen = tools.verify(act.tool, arguments, permit.key)
+        return attempt, tools.verify(act.tool, arguments, permit.key)
     except ToolFailed as failure:
-        seen = Probe(Presence.UNKNOWN, f"{act.step} could not be read back: {failure.message}")
-    match seen.presence:
-        case Presence.APPLIED:
-            return _done(log, act, seen, found=False)
-        case Presence.UNKNOWN:
-            return _halt(log, act, "unknown-outcome", seen.detail, "look at the target, then resume", keep_open=True)
-        case _:
-            detail = seen.detail or f"{act.step} had no effect"
-            return _fail(log, act, attempt or ToolFailed("no-effect", detail, "look at the target, then resume"))
+        return attempt, Probe(Presence.UNKNOWN, f"{act.step} could not be read back: {failure.message}")
 
 
 def _done(log: Log, act: PlannedAct, seen: Probe, *, found: bool) -> None:

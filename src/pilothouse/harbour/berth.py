@@ -35,14 +35,13 @@ def sabotaged(routes: Callable[..., Any], faults: Path, answer: type, version: s
     def on(fault: str) -> bool:
         return bool(json.loads(faults.read_text(encoding="utf-8")).get(fault)) and version != SPARED
 
-    def answered(method: str, target: str, body: bytes) -> Any:  # noqa: ANN401
+    def answered(method: str, target: str, body: bytes) -> Any:
         path = urlsplit(target).path
         if path == "/health" and on("production-unhealthy"):
             return answer(503, json.dumps({"status": "failing", "database": "connection pool exhausted"}))
-        if path not in PROBES and on("production-errors") and time.monotonic() - began > QUIET_SECONDS:
-            if next(counter) % EVERY == 0:
-                message = "connection pool exhausted"
-                raise RuntimeError(message)
+        failing = path not in PROBES and on("production-errors") and time.monotonic() - began > QUIET_SECONDS
+        if failing and next(counter) % EVERY == 0:
+            raise RuntimeError("connection pool exhausted")
         return routes(method, target, body)
 
     return answered
@@ -55,7 +54,7 @@ def main() -> None:
     lock = Path(database).with_name("berth.lock").open("a")
     fcntl.flock(lock, fcntl.LOCK_SH)
     sys.path.insert(0, release)
-    from app.server import AcmeServer, Answer  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    from app.server import AcmeServer, Answer  # type: ignore[import-not-found,unused-ignore]
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     server = AcmeServer(("127.0.0.1", 0), Path(database), bind=False)
@@ -65,9 +64,10 @@ def main() -> None:
     server.socket.close()
     server.socket = socket.socket(fileno=int(fd))
     server.daemon_threads = False  # so that server_close() waits for the requests that are being answered
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     if sys.stdin.readline():
-        logging.info("acme %s serves %s", version, environment)
+        logging.getLogger("berth").info("acme %s serves %s", version, environment)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         sys.stdin.read()

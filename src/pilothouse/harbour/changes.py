@@ -77,9 +77,14 @@ class Issue:
 def product() -> Tree:
     """The product's files by path."""
     root = Path(__file__).parent / "acme"
-    files = (file for file in sorted(root.rglob("*")) if file.suffix in {".py", ".sql", ".md", ".html"} or file.name == "gitignore")
+    files = (
+        file
+        for file in sorted(root.rglob("*"))
+        if file.suffix in {".py", ".sql", ".md", ".html"} or file.name == "gitignore"
+    )
     return {
-        str(file.relative_to(root)).replace("gitignore", ".gitignore"): file.read_text(encoding="utf-8") for file in files
+        str(file.relative_to(root)).replace("gitignore", ".gitignore"): file.read_text(encoding="utf-8")
+        for file in files
     }
 
 
@@ -138,7 +143,9 @@ def release(version: str, last: str, day: str) -> Edit:
     return partial(_release, version=version, last=last, day=day)
 
 
-def squash(number: int, title: str, author: str, *edits: Edit, body: str = "", head: str = "", **more: object) -> Change:
+def squash(
+    number: int, title: str, author: str, *edits: Edit, body: str = "", head: str = "", **more: object
+) -> Change:
     """A pull request that became one commit."""
     message = f"{title} (#{number})" + (f"\n\n{body}" if body else "")
     fields = {"head": head or f"change-{number}", "body": body, "reviewer": "noor" if author == "ada" else "ada"}

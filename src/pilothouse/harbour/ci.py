@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pilothouse.harbour.history import checkout
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JOBS: dict[str, tuple[str, ...]] = {
     "unit": ("-B", "-m", "unittest", "discover", "-s", "tests/unit", "-t", "."),
@@ -96,7 +98,7 @@ class Integration:
 
     @staticmethod
     def _start(tree: Path, job: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
         return subprocess.Popen(
             [sys.executable, "-S", *job],
             cwd=tree,

@@ -9,12 +9,15 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from pathlib import Path
 from shutil import rmtree
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import Unreachable, UsageError
 from pilothouse.harbour.faults import AT_UP_ONLY, Switches, known
 from pilothouse.harbour.world import ENVIRONMENTS, World, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PATIENCE_SECONDS = 8.0
 
@@ -25,7 +28,7 @@ def fault(folder: Path, name: str, on: bool) -> None:  # noqa: FBT001 (a switch 
     Raises:
         UsageError: `unknown-fault`, `no-world`, `fault-only-at-up`.
     """
-    from pilothouse.harbour import sabotage  # noqa: PLC0415 (git and sqlite only where they are needed)
+    from pilothouse.harbour import sabotage
 
     known([name])
     world = load(folder)

@@ -9,15 +9,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
+from pilothouse.harbour.berth import SPARED
 from pilothouse.harbour.faults import Switches
 from pilothouse.harbour.history import checkout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RATES = {"staging": 10.0, "production": 40.0}  # requests a second
 PAGES = ("/", "/items", "/items?q=anchor")
@@ -74,7 +77,7 @@ class _Berthed:
 
     @staticmethod
     def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-        assert pipe is not None, "both ends are opened in start()"  # noqa: S101
+        assert pipe is not None, "both ends are opened in start()"
         return pipe
 
     def serve(self) -> None:
@@ -126,7 +129,7 @@ class Environment:
             try:
                 checkout(self.folder.parent / "origin.git", sha, release)
                 version = json.loads((release / "package.json").read_text(encoding="utf-8"))["version"]
-                self._refuse(sha)
+                self._refuse(version)
                 self._replace(sha, release)
             except (DeploymentFailed, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
                 state, detail = "failure", str(error)
@@ -137,13 +140,13 @@ class Environment:
             self._record(done)
             return done
 
-    def _refuse(self, sha: str) -> None:
+    def _refuse(self, version: str) -> None:
         """The platform's own failures."""
         on, before = self._switches.on(), self.deployed
-        if f"{self.name}-deploy-fails" in on and before:
+        if f"{self.name}-deploy-fails" in on and version != SPARED:
             raise DeploymentFailed("no capacity: the platform could not place the new version")
-        if self.name == "production" and "rollback-fails" in on and sha in before and sha != before[-1]:
-            raise DeploymentFailed("the platform no longer has the artefact of this commit")
+        if self.name == "production" and "rollback-fails" in on and before and version == SPARED:
+            raise DeploymentFailed("the platform no longer has the artefact of this version")
 
     def _replace(self, sha: str, release: Path) -> None:
         script = Path(__file__).with_name("berth.py")

@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 FAULTS: dict[str, str] = {
     "ci-red": "The check `unit` and the commit status are reported as failed, for every commit.",
     "ci-pending": "The check `unit` and the commit status are reported as still running, for every commit.",
-    "tests-red": "Main ends with a commit whose end-to-end tests fail although unit tests and lint pass (only at `up`).",
-    "staging-deploy-fails": "A deployment to staging fails; the old version keeps answering.",
-    "production-deploy-fails": "A deployment to production fails; the old version keeps answering.",
+    "tests-red": "Main ends with a commit whose end-to-end tests fail; unit tests and lint pass (only at `up`).",
+    "staging-deploy-fails": "A deployment to staging of any version but 1.3.0 fails; the old version keeps answering.",
+    "production-deploy-fails": "A deployment to production of any version but 1.3.0 fails; the old version answers on.",
     "production-unhealthy": "Any version but 1.3.0 answers 503 on production's /health.",
-    "production-errors": "From one second after its start, any version but 1.3.0 fails every seventh request on production.",
-    "rollback-fails": "A deployment to production of a commit that was deployed there before fails.",
-    "migration-fails": "Production's schema has drifted, so that migration 0007 fails half-way inside its transaction.",
+    "production-errors": "A second after its start, any version but 1.3.0 fails every seventh request on production.",
+    "rollback-fails": "A deployment of 1.3.0 to production fails (switch it on with another fault).",
+    "migration-fails": "Production's schema has drifted: migration 0007 fails half-way inside its transaction.",
     "unexpected-migration": "Migration 0006, which is not in the released range, is pending on production.",
     "backup-fails": "A backup of production ends well but is a file of zero bytes.",
     "disk-full": "The volume for production's backups is full: writing ends with ENOSPC.",
     "main-diverged": "Somebody pushes to main while production's backup runs (once).",
-    "main-moves-after-deploy": "Somebody pushes a harmless commit to main right after a deployment to production (once).",
+    "main-moves-after-deploy": "Somebody pushes a harmless commit to main after a deployment to production (once).",
     "main-conflicts-after-deploy": (
         "Somebody pushes a commit to main right after a deployment to production that conflicts with the release's"
         " changelog (once)."

@@ -6,10 +6,13 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.harbour import story
 from pilothouse.harbour.changes import PEOPLE, Change, Commit, Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BEGAN = 1_782_900_000  # 2026-07-01, and every commit a few hours later: dates are part of the shas
 PACE = 6 * 3600 + 420
@@ -119,7 +122,9 @@ class _Stream:
             self.line.append(merged)
         if change.tag:
             tagger = f"tagger {PEOPLE['ada']} {self.clock + 60} +0000"
-            self.out.append(f"tag {change.tag}\nfrom :{merged}\n{tagger}\n{_data(f'Acme {change.tag[1:]}' + chr(10))}\n".encode())
+            self.out.append(
+                f"tag {change.tag}\nfrom :{merged}\n{tagger}\n{_data(f'Acme {change.tag[1:]}' + chr(10))}\n".encode()
+            )
         self.landed.append((change, base, marks, merged, self.clock))
 
 
@@ -131,6 +136,7 @@ def build(origin: Path, project: dict[str, str], *, red: bool = False) -> list[L
     """Makes the bare remote at `origin` and returns where every change is.
 
     Args:
+        origin: a folder that does not exist yet.
         project: pilothouse.yml and what else the project is released with, by path.
         red: whether main ends with a commit whose end-to-end tests fail.
     """
@@ -138,7 +144,9 @@ def build(origin: Path, project: dict[str, str], *, red: bool = False) -> list[L
         (origin / folder).mkdir(parents=True)
     (origin / "HEAD").write_text("ref: refs/heads/main\n")
     # Hidden refs would be fetched by nobody anyway; gc must not run in the background of a test.
-    (origin / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n[gc]\n\tauto = 0\n[receive]\n\tautogc = false\n")
+    (origin / "config").write_text(
+        "[core]\n\trepositoryformatversion = 0\n\tbare = true\n[gc]\n\tauto = 0\n[receive]\n\tautogc = false\n"
+    )
     stream = _Stream()
     for change in story.past(project):
         stream.land(change)
@@ -150,7 +158,10 @@ def build(origin: Path, project: dict[str, str], *, red: bool = False) -> list[L
     git("fast-import", "--quiet", "--export-marks=marks", cwd=origin, stdin=b"".join(stream.out))
     shas = dict(line.split() for line in (origin / "marks").read_text().splitlines())
     (origin / "marks").unlink()
-    sha = lambda mark: shas.get(f":{mark}", "")  # noqa: E731
+
+    def sha(mark: int) -> str:
+        return shas.get(f":{mark}", "")
+
     return [
         Landed(change, sha(base), tuple(sha(mark) for mark in marks if mark), sha(merged), at)
         for change, base, marks, merged, at in stream.landed

@@ -64,14 +64,14 @@ _ENVIRONMENT = """\
       ${name}:
         url: ${url}
         credentials: [${variable}]
-        deploy: {model: push, branch: deploy/${name}, timeout: 20s}
+        deploy: {model: push, branch: deploy/${name}, timeout: 6s}
         health:
           path: /health
           version: /version
           times: 3
           every: 200ms
           timeout: 2s
-          deadline: 20s
+          deadline: 6s
           allow_private: true
         database:
           identity: acme-${name}

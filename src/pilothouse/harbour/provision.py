@@ -55,7 +55,11 @@ def _script(file: Path, template: str, faults: Path, control: Path) -> None:
 
 def hooks(folder: Path, control: Path) -> None:
     """The remote's hooks, and those beside production's database that carry its faults."""
-    faults, origin, production = folder / "faults.json", folder / "origin.git" / "hooks", folder / "production" / "hooks"
+    faults, origin, production = (
+        folder / "faults.json",
+        folder / "origin.git" / "hooks",
+        folder / "production" / "hooks",
+    )
     _script(origin / "post-receive", _PUSHED, faults, control)
     _script(origin / "pre-receive", _BEFORE, faults, control)
     _script(origin / "reference-transaction", _COMMITTED, faults, control)

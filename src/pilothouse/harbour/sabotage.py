@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.harbour.changes import product
 from pilothouse.harbour.history import git
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TAG = "refs/tags/v1.4.0"
 DRIFT = "items_by_label"

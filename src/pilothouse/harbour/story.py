@@ -42,20 +42,51 @@ def past(project: dict[str, str]) -> list[Change]:
     """
     return [
         Change(0, "Initial commit", (Commit("Initial commit", _start(), "ada"),)),
-        squash(201, "feat: items over HTTP, kept in SQLite", "ada", add("app/", "migrations/0001"), note("Added", "Items over HTTP (#201)")),
-        squash(203, "feat: items have prices", "kofi", add("migrations/0002"), note("Added", "Prices (#203)"), body="ACME-12"),
+        squash(
+            201,
+            "feat: items over HTTP, kept in SQLite",
+            "ada",
+            add("app/", "migrations/0001"),
+            note("Added", "Items over HTTP (#201)"),
+        ),
+        squash(
+            203,
+            "feat: items have prices",
+            "kofi",
+            add("migrations/0002"),
+            note("Added", "Prices (#203)"),
+            body="ACME-12",
+        ),
         squash(204, "test: the parts on their own", "noor", add("tests/__init__", "tests/shop", "tests/unit")),
-        squash(206, "feat: items have a stock", "lin", add("migrations/0003"), note("Added", "Stock (#206)"), body="ACME-31"),
+        squash(
+            206,
+            "feat: items have a stock",
+            "lin",
+            add("migrations/0003"),
+            note("Added", "Stock (#206)"),
+            body="ACME-31",
+        ),
         squash(207, "chore(release): 1.2.0", "ada", release("1.2.0", "", "2026-08-03"), tag="v1.2.0"),
-        squash(209, "feat: categories", "kofi", add("migrations/0004"), note("Added", "Categories (#209)"), body="ACME-47"),
+        squash(
+            209, "feat: categories", "kofi", add("migrations/0004"), note("Added", "Categories (#209)"), body="ACME-47"
+        ),
         squash(211, "test: the shop end to end, and a smoke test", "noor", add("tests/e2e", "tests/smoke")),
-        squash(212, "feat: orders are kept", "lin", add("migrations/0005"), note("Added", "Orders (#212)"), body="ACME-58"),
+        squash(
+            212, "feat: orders are kept", "lin", add("migrations/0005"), note("Added", "Orders (#212)"), body="ACME-58"
+        ),
         squash(214, "perf: an index on names", "kofi", add("migrations/0006"), body="ACME-66"),
         squash(216, "ci: a lint that needs no installation", "noor", add("tools/")),
-        squash(218, "fix: health looks into the database", "lin", note("Fixed", "Health tells the truth (#218)"), replace("README.md", "Operators use", "`/health` looks into the database. Operators use"), body="ACME-71"),
+        squash(
+            218,
+            "fix: health looks into the database",
+            "lin",
+            note("Fixed", "Health tells the truth (#218)"),
+            replace("README.md", "Operators use", "`/health` looks into the database. Operators use"),
+            body="ACME-71",
+        ),
         squash(221, "chore: release with Pilothouse", "ada", *(write(path, text) for path, text in project.items())),
         squash(223, "chore(release): 1.3.0", "ada", release("1.3.0", "1.2.0", "2026-09-14"), tag="v1.3.0"),
-    ]  # fmt: skip
+    ]
 
 
 def _start() -> tuple[Edit, ...]:
@@ -70,17 +101,22 @@ def _start() -> tuple[Edit, ...]:
 FAST_SEARCH = (
     """\
         with self._open() as connection:
-            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM items ORDER BY id DESC LIMIT 200")  # noqa: S608
+            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM items ORDER BY id DESC LIMIT 200")
             found = [dict(row) for row in rows]
         return [item for item in found if query.lower() in str(item["name"]).lower()]
 """,
     """\
         found = "WHERE instr(lower(name), lower(?)) ORDER BY id DESC LIMIT 200"
         with self._open() as connection:
-            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM items {found}", (query,))  # noqa: S608
+            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM items {found}", (query,))
             return [dict(row) for row in rows]
 """,
 )
+TESTS = """
+## Tests
+
+    for s in unit e2e smoke; do python3 -m unittest discover -s tests/$s -t .; done
+"""
 EMPTY_NAME_TEST = """
     def test_an_item_with_an_empty_name_is_rejected(self) -> None:
         with self.assertRaises(Rejected):
@@ -145,7 +181,10 @@ def since() -> list[Change]:
             233,
             "docs: how to run the tests",
             "noor",
-            append("README.md", "\n## Tests\n\n    for s in unit e2e smoke; do python3 -m unittest discover -s tests/$s -t .; done\n"),
+            append(
+                "README.md",
+                "\n## Tests\n\n    for s in unit e2e smoke; do python3 -m unittest discover -s tests/$s -t .; done\n",
+            ),
             head="docs-tests",
         ),
         squash(
@@ -171,7 +210,9 @@ def since() -> list[Change]:
             236,
             "feat: saved filters",
             (
-                Commit("feat: saved filters\n\nItems have labels, and a filter finds them.\n\nACME-102", _filters(), "lin"),
+                Commit(
+                    "feat: saved filters\n\nItems have labels, and a filter finds them.\n\nACME-102", _filters(), "lin"
+                ),
                 Commit("test: saved filters over HTTP", (append("tests/e2e/test_shop.py", FILTERS_TEST),), "lin"),
             ),
             how="merge",
@@ -229,7 +270,7 @@ def beside() -> list[Change]:
     """What is not on main: a breaking change on the branch next, and an open pull request."""
     breaking = (
         "feat!: the list of items is an object\n\nThere is room for a total and a next page.\n\n"
-        "BREAKING CHANGE: GET /items answers {\"items\": [...]} instead of a list.\nRefs: ACME-120"
+        'BREAKING CHANGE: GET /items answers {"items": [...]} instead of a list.\nRefs: ACME-120'
     )
     listed = 'json.dumps(self.store.items(parse_qs(url.query).get("q", [""])[0]))'
     wrapped = 'json.dumps({"items": self.store.items(parse_qs(url.query).get("q", [""])[0])})'

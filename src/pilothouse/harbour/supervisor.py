@@ -1,7 +1,8 @@
-"""The one process that holds a world up: `python -m pilothouse.harbour.supervisor DIR STAGING_FD PRODUCTION_FD READY_FD`.
+"""The one process that holds a world up.
 
-It detaches itself, serves the environments, runs the checks, answers as the forge, and ends when it is told to, when
-DIR is gone or when it is too old. Whatever it starts reads from a pipe that it holds, so that nothing outlives it.
+It is started as `python -m pilothouse.harbour.supervisor DIR STAGING_FD PRODUCTION_FD READY_FD`, detaches itself,
+serves the environments, runs the checks, answers as the forge, and ends when it is told to, when DIR is gone or when
+it is too old. Whatever it starts reads from a pipe that it holds, so that nothing outlives it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.harbour.ci import Integration
 from pilothouse.harbour.environments import Deployment, Environment
@@ -26,6 +27,9 @@ from pilothouse.harbour.forge.server import Forge, ForgeServer
 from pilothouse.harbour.forge.store import Store, now
 from pilothouse.harbour.history import git, push
 from pilothouse.harbour.world import ENVIRONMENTS, World, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_SECONDS = 6 * 3600
 LATE_SECONDS = 1.5
@@ -166,7 +170,9 @@ class Supervisor:
         path, message, author = PUSHES[fault]
         text = git("show", f"refs/heads/main:{path}", cwd=self._world.origin) + "\n"
         if fault == "main-conflicts-after-deploy":
-            text = text.replace("## [Unreleased]\n\n", "## [Unreleased]\n\n### Changed\n\n- Gift cards never expire\n\n", 1)
+            text = text.replace(
+                "## [Unreleased]\n\n", "## [Unreleased]\n\n### Changed\n\n- Gift cards never expire\n\n", 1
+            )
             text = text.replace("...HEAD", "...main", 1)
         else:
             text += f"\n{message.removeprefix('docs: ').capitalize()}: ask in the harbour office.\n"
@@ -198,7 +204,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for fd in (*fds, ready):
-        os.set_inheritable(int(fd), False)  # only a berth gets its socket; a git child must not hold the pipe open
+        # Only a berth gets its socket; a git child must not hold the pipe open.
+        os.set_inheritable(int(fd), False)  # noqa: FBT003
     listening = {name: socket.socket(fileno=int(fd)) for name, fd in zip(ENVIRONMENTS, fds, strict=True)}
     with (Path(folder) / "supervisor.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # held for life: see ending.down
@@ -215,7 +222,7 @@ def _hold_up(world: World, listening: dict[str, socket.socket], ready: int) -> N
             word.write(f"ready {os.getpid()}\n")
         supervisor.stay()
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-        print(f"harbour: {error}", file=sys.stderr)
+        sys.stderr.write(f"harbour: {error}\n")
     finally:
         sys.stderr.flush()
         os._exit(0)  # daemon threads may be anywhere; their children end with the pipes

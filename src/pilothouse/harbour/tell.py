@@ -26,7 +26,8 @@ def ask(address: str, question: dict[str, object]) -> int:
             for answer in map(json.loads, answers):
                 if "exit" in answer:
                     return int(answer["exit"])
-                print(answer["say"], flush=True)
+                sys.stdout.write(f"{answer['say']}\n")
+                sys.stdout.flush()
     return 1
 
 

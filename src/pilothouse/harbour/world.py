@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.errors import RequestRefused, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ENVIRONMENTS = ("staging", "production")
 LONGEST_SOCKET_PATH = 90  # sockaddr_un has 108 bytes on Linux, 104 on macOS
@@ -98,7 +100,7 @@ def up(
         UsageError: `unknown-fault`.
         RequestRefused: `world-exists`, `gh-missing`, `harbour-not-started`.
     """
-    from pilothouse.harbour.faults import Switches, known  # noqa: PLC0415 (git and sqlite only when a world is made)
+    from pilothouse.harbour.faults import Switches, known
 
     wanted = known(faults)
     folder = folder.absolute()
@@ -122,16 +124,17 @@ def up(
 def _listen(port: int) -> socket.socket:
     """A port that is this world's from the first moment: nobody can take it between choosing and serving."""
     sock = socket.create_server(("127.0.0.1", port), backlog=128)
-    sock.setblocking(False)  # versions share it: one that lost the race for a connection must not block
+    # Versions share it: one that lost the race for a connection must not block.
+    sock.setblocking(False)  # noqa: FBT003
     return sock
 
 
 def _build(
     folder: Path, urls: dict[str, str], watch_seconds: float, *, scripted_approval: bool, faults: frozenset[str]
 ) -> World:
-    from pilothouse.harbour import history, provision, sabotage  # noqa: PLC0415
-    from pilothouse.harbour.forge.seed import seed  # noqa: PLC0415
-    from pilothouse.harbour.projectfile import Project  # noqa: PLC0415
+    from pilothouse.harbour import history, provision, sabotage
+    from pilothouse.harbour.forge.seed import seed
+    from pilothouse.harbour.projectfile import Project
 
     sockets = _socket_folder(folder)
     world = World(
@@ -188,7 +191,14 @@ def _start(world: World, listening: dict[str, socket.socket]) -> int:
         with (world.folder / "supervisor.log").open("ab") as log:
             # It detaches itself, so this call ends at once and leaves no child behind to be waited for.
             subprocess.run(
-                argv, check=False, timeout=START_SECONDS, pass_fds=fds, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                argv,
+                check=False,
+                timeout=START_SECONDS,
+                pass_fds=fds,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
     finally:
         os.close(writing)

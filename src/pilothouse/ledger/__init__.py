@@ -1,0 +1,1 @@
+"""The ledger: append-only, hash-chained, the one truth; SQLite and memory behind one contract."""

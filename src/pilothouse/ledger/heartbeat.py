@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import LeaseLost, LedgerError
 from pilothouse.ledger.rules import moment
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.ports import Clock, Journal, Lease
     from collections.abc import Iterator
+
+    from pilothouse.ports import Clock, Journal, Lease
 
 
 class Held:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from pilothouse.ledger import rules
 from pilothouse.ports import EMPTY, Head, Lease
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.ledger.chain import Row
-    from pilothouse.events import Event, Fact
     from collections.abc import Iterable
+
+    from pilothouse.events import Event, Fact
+    from pilothouse.ledger.chain import Row
 
 
 class MemoryJournal:
@@ -47,10 +48,10 @@ class MemoryJournal:
         start = Head(after, rows[after - 1][1]) if 0 < after <= len(rows) else EMPTY
         return rules.follow(chain, start, rows[after:])
 
-    def entries(self, chain: str) -> list[Row]:
-        """The stored rows, for ``chain.verify`` and exports."""
+    def entries(self, chain: str, *, start: int = 0) -> list[Row]:
+        """The stored rows from a sequence number on, for ``chain.verify`` and exports."""
         with self._lock:
-            return list(self._rows.get(chain, ()))
+            return self._rows.get(chain, [])[max(0, start - 1) :]
 
     def head(self, chain: str) -> Head:
         """The end of a chain."""
@@ -76,6 +77,12 @@ class MemoryJournal:
             longer = rules.extended(self._leases.get(lease.chain), lease, now, seconds)
             self._leases[lease.chain] = longer
             return longer
+
+    def holder(self, chain: str) -> Lease | None:
+        """The lease as it is stored; None where nobody holds it."""
+        with self._lock:
+            lease = self._leases.get(chain)
+        return lease if lease is not None and lease.holder else None
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing where it is not current any more."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import ChainMoved, LeaseLost, LedgerCorrupt
 from pilothouse.events import Event, Fact
 from pilothouse.ledger.chain import Row, decode, encode
 from pilothouse.ports import Head, Lease
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

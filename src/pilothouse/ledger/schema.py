@@ -6,14 +6,14 @@ import os
 import sqlite3
 import sys
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator
+    from pathlib import Path
 
 APPLICATION = 0x50494C4F  # "PILO" in the file's header
 _BUSY_MS = 10_000
@@ -52,7 +52,7 @@ _ACCESS = "Check that the folder exists, is on a local disk and is writable."
 _KEEP = "Nothing was changed. Keep the file, and restore a backup or an export; see: pilothouse audit verify"
 
 
-def _error(path: Path, error: sqlite3.Error) -> LedgerError:
+def _error(path: Path, error: sqlite3.Error) -> LedgerError:  # noqa: PLR0911 - a table
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_FULL:
             hint = "Nothing was written. Free some space, then: pilothouse resume"
@@ -83,22 +83,22 @@ def connect(path: Path, *, read_only: bool = False, steps: Steps = STEPS) -> sql
     with translated(path):
         if not path.exists():
             if read_only:
-                hint = "Start a release with: pilothouse ship PRODUCT"
-                raise LedgerError("ledger-missing", f"{path}: there is no ledger yet", hint)
+                raise _missing(path)
             _create(path, steps)
         _demand_whole(path)
         connection = _open(path, read_only=read_only)
         try:
             version = _recognise(connection, path, steps)
             if version < len(steps):
-                if read_only:
-                    hint = "Any command that writes brings it up to date, after a backup."
-                    raise LedgerError("ledger-older", f"{path} has version {version} of {len(steps)}", hint)
-                _migrate(connection, path, version, steps)
+                _bring_up_to_date(connection, path, version, steps, read_only=read_only)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _missing(path: Path) -> LedgerError:
+    return LedgerError("ledger-missing", f"{path}: there is no ledger yet", "Start a release: pilothouse ship PRODUCT")
 
 
 def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -201,6 +201,15 @@ def _apply(connection: sqlite3.Connection, version: int, steps: Steps) -> None:
         for statement in statements:
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version={len(steps)}")
+
+
+def _bring_up_to_date(
+    connection: sqlite3.Connection, path: Path, version: int, steps: Steps, *, read_only: bool
+) -> None:
+    if read_only:
+        hint = "Any command that writes brings it up to date, after a backup."
+        raise LedgerError("ledger-older", f"{path} has version {version} of {len(steps)}", hint)
+    _migrate(connection, path, version, steps)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, version: int, steps: Steps) -> None:

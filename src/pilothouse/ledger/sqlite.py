@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
 from pilothouse.ledger import rules, schema
 from pilothouse.ports import EMPTY, Head, Lease
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pilothouse.ledger.chain import Row
-    from pilothouse.events import Event, Fact
-    from pathlib import Path
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pilothouse.events import Event, Fact
+    from pilothouse.ledger.chain import Row
 
 # The casts: somebody with a shell may have left a text or a number where bytes were.
 _LAST = "SELECT seq, CAST(hash AS TEXT), CAST(entry AS BLOB) FROM events WHERE chain = ? ORDER BY seq DESC LIMIT 1"
@@ -49,7 +49,7 @@ class SqliteJournal:
         self._lock = threading.RLock()
         self._connection = schema.connect(path, read_only=read_only)
         with schema.translated(path):
-            self._inode = os.stat(path).st_ino
+            self._inode = path.stat().st_ino
         self._seen: dict[str, Head] = {}
 
     def append(
@@ -97,7 +97,8 @@ class SqliteJournal:
         # Jumps from name to name in the index; DISTINCT would read every entry.
         query = (
             "WITH RECURSIVE names(chain) AS (SELECT min(chain) FROM events UNION ALL"
-            " SELECT (SELECT min(chain) FROM events WHERE chain > names.chain) FROM names WHERE names.chain IS NOT NULL)"
+            " SELECT (SELECT min(chain) FROM events WHERE chain > names.chain) FROM names"
+            " WHERE names.chain IS NOT NULL)"
             " SELECT chain FROM names WHERE chain IS NOT NULL"
         )
         with self._lock, schema.translated(self.path):
@@ -116,6 +117,12 @@ class SqliteJournal:
             longer = rules.extended(self._lease(connection, lease.chain), lease, now, seconds)
             self._keep(connection, longer)
         return longer
+
+    def holder(self, chain: str) -> Lease | None:
+        """The lease as it is stored; None where nobody holds it."""
+        with self._lock, schema.translated(self.path):
+            lease = self._lease(self._connection, chain)
+        return lease if lease is not None and lease.holder else None
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; nothing where it is not current any more."""
@@ -153,7 +160,7 @@ class SqliteJournal:
     def _demand_same_file(self) -> None:
         """A ledger that was removed or replaced would take our entries and lose them."""
         try:
-            same = os.stat(self.path).st_ino == self._inode
+            same = self.path.stat().st_ino == self._inode
         except FileNotFoundError:
             same = False
         if not same:

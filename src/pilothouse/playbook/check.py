@@ -104,7 +104,7 @@ def _tool(scene: Scene, step: Step) -> Iterator[Problem]:
             step, f"is of kind {step.kind}, its tool '{step.target}' is of kind {spec.kind}", "", step.kind
         )
     elif spec.effect is EffectClass.HUMAN:
-        message = f"is of class H: nothing can tell after a crash whether '{step.target}' had its effect, so a person is asked"
+        message = f"is of class H: after a crash only a person can tell whether '{step.target}' had its effect"
         yield scene.problem(step, message, "give its command a probe in pilothouse.yml", severity=NOTE)
 
 
@@ -160,6 +160,8 @@ def _declared_gates(scene: Scene) -> Iterator[Problem]:
             yield Problem(gate.line, message, one_known(gate.rule, scene.rules))
         on = steps.get(gate.on)
         if on is not None and on.kind not in EVIDENT:
-            yield Problem(gate.line, f"gate '{gate.id}' judges '{gate.on}', which is a {on.kind} and leaves no evidence")
+            yield Problem(
+                gate.line, f"gate '{gate.id}' judges '{gate.on}', which is a {on.kind} and leaves no evidence"
+            )
         if gate.id not in used:
             yield Problem(gate.line, f"no step has the gate '{gate.id}'", "use it or leave it out", NOTE)

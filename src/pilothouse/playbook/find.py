@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilothouse import project
 from pilothouse.errors import InvalidFile, UsageError
 from pilothouse.playbook.reading import one_known
+from pilothouse.yamlfile import MOST_BYTES, decode
 
 FOLDERS = ("agents", "prompts", "workflows")
 SHIPPED = "shipped"
@@ -39,7 +39,11 @@ class Found:
 
     def text(self) -> str:
         """What it says. Raises InvalidFile."""
-        return project.read_text(self.path, self.shown)
+        try:
+            with self.path.open("rb") as file:
+                return decode(file.read(MOST_BYTES + 1), self.shown)
+        except OSError as error:
+            raise InvalidFile(self.shown, 0, f"cannot be read: {error.strerror or 'unknown reason'}") from error
 
 
 def list_workflows(folder: Path | None = None) -> tuple[Found, ...]:

@@ -42,16 +42,17 @@ FORMS = ("ref", "input", "setting", "run")
 
 # What {run: name} may name, by type.
 RUN: Mapping[str, str] = {
-    "backup": "key", "base_ref": "ref", "failure": "text", "from_sha": "sha", "from_version": "version", "product": "text",
-    "run_id": "key", "started_on": "text", "superseded_branch": "text", "timeline": "text", "to_sha": "sha",
-    "to_version": "version",
+    "backup": "key", "base_ref": "ref", "failure": "text", "from_sha": "sha", "from_version": "version",
+    "product": "text", "run_id": "key", "started_on": "text", "superseded_branch": "text", "timeline": "text",
+    "to_sha": "sha", "to_version": "version",
 }  # fmt: skip
 
 # What {setting: dotted.path} may name, by type: the same names that config.freeze.visible makes (a test compares them).
 SETTINGS: Mapping[str, str] = {
-    "blocker_labels": "labels", "delete_branch": "flag", "has_database": "flag", "has_drift": "flag", "has_forge": "flag",
-    "has_logs": "flag", "has_performance": "flag", "has_staging": "flag", "has_watch": "flag", "release_labels": "labels",
-    "rollback_minutes": "integer", "rollback_restore_asks": "flag", "watch.every_ms": "integer", "watch.window_ms": "integer",
+    "blocker_labels": "labels", "delete_branch": "flag", "has_database": "flag", "has_drift": "flag",
+    "has_forge": "flag", "has_logs": "flag", "has_performance": "flag", "has_staging": "flag", "has_watch": "flag",
+    "release_labels": "labels", "rollback_minutes": "integer", "rollback_restore_asks": "flag",
+    "watch.every_ms": "integer", "watch.window_ms": "integer",
 }  # fmt: skip
 
 INPUT_TYPES = ("text", "version", "flag", "integer")

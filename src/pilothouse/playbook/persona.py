@@ -224,7 +224,7 @@ def _about_powers(persona: Persona, document: Doc) -> Iterator[Problem]:
 def _about_text(persona: Persona) -> Iterator[Problem]:
     first = persona.source.count("\n") - persona.body.count("\n") + 1
     if not persona.body.strip():
-        yield Problem(first, "says nothing", "write what the role decides, what it reads and what it must never do")
+        yield Problem(first - 1, "says nothing", "write what the role decides, what it reads and what it must never do")
     for number, text in enumerate(persona.body.split("\n"), first):
         if (found := UNSAFE.search(text.rstrip("\r"))) is not None:
             yield Problem(number, f"holds the invisible character U+{ord(found[0]):04X}", "remove it")

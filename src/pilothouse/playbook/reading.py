@@ -88,7 +88,7 @@ class Entry(Reader):
 
     def flag(self, key: str) -> bool:
         """True or false; false where the key is missing."""
-        return self.optional(key, bool, False)
+        return self.optional(key, bool, default=False)
 
     def seconds(self, key: str) -> int | None:
         """A duration in whole seconds; None where the key is missing."""

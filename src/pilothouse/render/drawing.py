@@ -22,9 +22,9 @@ _STEP_MARKS = {
 }  # fmt: skip
 
 
-def draw(told: Timeline, width: int, *, verbose: bool = False, spinner: str = "") -> list[Line]:
+def draw(told: Timeline, width: int, *, verbose: bool = False, spinner: str = "", headed: bool = True) -> list[Line]:
     """The whole timeline: headline, a blank line, the rows, what is to come on one line."""
-    lines = [*draw_headline(told, width), BLANK]
+    lines = [*draw_headline(told, width), BLANK] if headed else []
     for row in told.rows:
         lines += draw_row(row, width, verbose=verbose, spinner=spinner)
     lines += draw_to_come(told.to_come, width)
@@ -59,7 +59,8 @@ def draw_row(row: Row, width: int, *, verbose: bool = False, spinner: str = "") 
     sign = spinner if row.mark is Mark.RUNNING and spinner else str(row.mark)
     time = duration(row.seconds) if row.seconds is not None else ""
     room = width - 3 - TITLE - 1 - AGENT - 1 - (max(TIME, columns(time)) + 1 if time else 0)
-    pieces, below = row.pieces, ()
+    pieces: tuple[str, ...] = row.pieces
+    below: tuple[str, ...] = ()
     if row.watch and len(fitted(pieces, room)) < len(pieces):
         pieces, below = pieces[-2:], pieces[:-2]
     shown = fitted(pieces, room) or [cut(pieces[0], room)] if pieces else []
@@ -91,11 +92,13 @@ def _detail(text: str, width: int) -> list[Line]:
 
 def _step(step: StepRow, width: int) -> Line:
     sign = _STEP_MARKS[step.standing]
-    room = width - 5 - 21 - 19
-    evidence = f"  {step.evidence}" if step.evidence else ""
+    name, tool = (20, 19) if width < 100 else (24, 22)  # noqa: PLR2004
+    room = width - 7 - name - tool
+    first, *more = step.evidence.split(", ")
+    evidence = f"  {first}{f' +{len(more)}' if more else ''}" if first else ""
     text = cut(step.summary, max(8, room - columns(evidence)))
     return line(
-        "   ", (str(sign), TONES[sign]), " ", (padded(step.id, 20), Tone.PLAIN), " ", (padded(step.tool, 18), Tone.DIM),
+        "   ", (str(sign), TONES[sign]), " ", (padded(step.id, name), Tone.PLAIN), " ", (padded(step.tool, tool), Tone.DIM),
         " ", (text, Tone.DIM), (evidence, Tone.DIM),
     )  # fmt: skip
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from pilothouse.events import Event, Sampled
 from pilothouse.guard.state import RunState
-from pilothouse.render.course import Standing, Times
+from pilothouse.render.course import Times
 from pilothouse.render.drawing import draw, draw_headline, draw_row, draw_to_come
-from pilothouse.render.screen import BLANK, Line, Screen, Tone, line
+from pilothouse.render.screen import BLANK, Screen, Tone
 from pilothouse.render.timeline import Mark, Timeline, ticked, timeline
 
 if TYPE_CHECKING:
@@ -75,27 +76,37 @@ class _Following:
         self._history = history
         self._times = Times()
         self._seq = 0
+        self._left: frozenset[str] = frozenset()  # phases that the last picture of this screen showed as finished
+        self._above: frozenset[str] = frozenset()  # those of them that stand above the present picture
 
     def __enter__(self) -> Self:
         return self
 
     def _take(self, event: Event, state: RunState) -> Timeline:
         # An approval is appended by whoever gives it, not by the engine that this listens to: read again after a gap.
-        if self._seq and event.seq != self._seq + 1:
-            self._times = Times.of(self._history(state))
+        if self._seq and event.seq > self._seq + 1 and (whole := tuple(self._history(state))):
+            self._times = Times.of(item for item in whole if item.seq <= event.seq)
         else:
             self._times.add(event)
-        self._seq = max(event.seq, state.head_seq)
-        return timeline(state, self._times, local_now())
+        self._seq = event.seq
+        return self._since(timeline(state, self._times, local_now()))
+
+    def _since(self, told: Timeline) -> Timeline:
+        """Without the rows that an earlier picture on this screen has left standing above."""
+        return replace(told, rows=tuple(row for row in told.rows if row.phase not in self._above))
 
     def _begin(self, state: RunState, history: Iterable[Event]) -> Timeline:
+        self._above |= self._left
         self._times = Times.of(history)
         self._seq = state.head_seq
-        return timeline(state, self._times, local_now())
+        return self._since(timeline(state, self._times, local_now()))
 
     def _last(self, state: RunState) -> Timeline:
-        self._times = Times.of(self._history(state))
-        return timeline(state, self._times, local_now())
+        whole = tuple(self._history(state))  # none of a rehearsal, whose journal nobody keeps
+        self._times = Times.of(whole) if whole else self._times
+        told = self._since(timeline(state, self._times, local_now()))
+        self._left = frozenset(row.phase for row in told.rows if row.mark in {Mark.DONE, Mark.BACK})
+        return told
 
 
 class Plain(_Following):
@@ -104,9 +115,8 @@ class Plain(_Following):
     def __init__(self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False) -> None:
         super().__init__(screen, history, verbose=verbose)
         self._shown: set[tuple[str, str]] = set()
-        self._headed = ""
-        self._steps: set[str] = set()
-        self._sampled = 0.0
+        self._headed = False
+        self._sampled = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         return
@@ -131,19 +141,14 @@ class Plain(_Following):
         self.screen.write(draw_to_come(told.to_come, self.screen.width))
 
     def _show(self, told: Timeline, *, last: bool = False) -> None:
-        if self._headed != told.headline:
-            # The version is known later than the start: the headline is said again, once it is whole.
-            self.screen.write([*draw_headline(told, self.screen.width), BLANK] if not self._headed else [_aside(told)])
-            self._headed = told.headline
+        if not self._headed:
+            self._headed = True
+            self.screen.write([*draw_headline(told, self.screen.width), BLANK])
         for row in told.rows:
             settled = row.mark in {Mark.DONE, Mark.BACK} or (last and row.mark is not Mark.TO_COME)
             if settled and (row.phase, row.mark) not in self._shown:
                 self._shown.add((row.phase, row.mark))
                 self.screen.write(draw_row(row, self.screen.width, verbose=self.verbose, spinner="…"))
-
-
-def _aside(told: Timeline) -> Line:
-    return line("   ", (told.headline, Tone.DIM))
 
 
 class OnTerminal(_Following):
@@ -157,17 +162,16 @@ class OnTerminal(_Following):
         self._still = False
 
     def __enter__(self) -> Self:
+        self._still = False
         from rich.console import Console  # noqa: PLC0415  (rich costs 50 ms; only a live screen needs it)
         from rich.live import Live  # noqa: PLC0415
 
-        colour = "standard" if self.screen.colour else None
         console = Console(
             file=self.screen.stream, width=self.screen.width, highlight=False, soft_wrap=False, force_terminal=True,
-            color_system=colour, no_color=not self.screen.colour, legacy_windows=False,
+            color_system="standard", no_color=not self.screen.colour, legacy_windows=False,
         )  # fmt: skip
         self._live = Live(
-            console=console, get_renderable=self._picture, refresh_per_second=REFRESH, redirect_stdout=False,
-            redirect_stderr=False, vertical_overflow="visible",
+            console=console, get_renderable=self._picture, refresh_per_second=REFRESH, vertical_overflow="visible",
         )  # fmt: skip
         self._live.start()
         return self
@@ -206,16 +210,10 @@ class OnTerminal(_Following):
         told = self._told if self._still else ticked(self._told, self._at, now)
         frames = FRAMES if self.screen.encodable(FRAMES) == FRAMES else ASCII_FRAMES
         spinner = frames[int(now.timestamp() * REFRESH) % len(frames)]
-        lines = draw(told, self.screen.width, verbose=self.verbose, spinner=spinner)
-        return Text("\n".join(self.screen.drawn(spans) for spans in lines)) if not self.screen.colour else self._toned(lines)
-
-    def _toned(self, lines: list[Line]) -> RenderableType:
-        from rich.text import Text  # noqa: PLC0415
-
         text = Text(no_wrap=True, overflow="ellipsis")
+        lines = draw(told, self.screen.width, verbose=self.verbose, spinner=spinner, headed=not self._above)
         for number, spans in enumerate(lines):
-            if number:
-                text.append("\n")
+            text.append("\n" if number else "")
             for span in spans:
                 text.append(self.screen.encodable(span.text), style=_STYLES[span.tone])
         return text
@@ -234,4 +232,4 @@ def progress_on(
     return (OnTerminal if screen.live else Plain)(screen, history, verbose=verbose)
 
 
-__all__ = ["OnTerminal", "Plain", "Progress", "Silent", "Standing", "local_now", "progress_on"]
+__all__ = ["OnTerminal", "Plain", "Progress", "Silent", "local_now", "progress_on"]

@@ -96,8 +96,10 @@ def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
     facts = state.facts()
     product = state.started.product
     took = duration(total_seconds(state, times))
-    lines = [BLANK, line(" ", (str(Mark.DONE), Tone.GOOD), " ", (f"{product} {after} is live", Tone.STRONG),
-                         (f"   was {before or 'nothing'} · {took} from start to end · run {state.run}", Tone.DIM)), BLANK]  # fmt: skip
+    live = f"{product} {after} is live"
+    origin = fitted((f"was {before or 'nothing'}", f"{took} from start to end", f"run {state.run}"), width - len(live) - 6)
+    head = line(" ", (str(Mark.DONE), Tone.GOOD), " ", (live, Tone.STRONG), ("   " + MIDDLE.join(origin), Tone.DIM))
+    lines = [BLANK, head, BLANK]
     lines += _pairs(_links(state, facts), width)
     for title, ticks in checklists(state):
         lines += _ticks(title, ticks, width)
@@ -117,7 +119,7 @@ def _links(state: RunState, facts: dict[str, dict[str, Json]]) -> list[tuple[str
     sha = fact("branch", "sha") or state.started.to_sha
     watch = next((item for item in state.watches.values() if item.closed), None)
     told = [
-        ("Production", fact("production-deploy", "url") or configured),
+        ("Live at", fact("production-deploy", "url") or configured),
         ("Release", fact("publish", "url")),
         ("Tag", MIDDLE.join(filter(None, (fact("tag", "tag"), short(sha) if sha else "")))),
         ("Notes", f"pilothouse status {state.run} --notes" if "notes" in facts else ""),

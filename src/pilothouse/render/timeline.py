@@ -10,6 +10,7 @@ from itertools import groupby
 
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import Kind
+from pilothouse.render.brief import FIRST, HIDDEN, Brief, brief
 from pilothouse.render.course import (
     Entry,
     Standing,
@@ -196,12 +197,17 @@ def _told(
 def _summaries(phase: Sequence[Entry], state: RunState, times: Times, now: datetime) -> tuple[str, ...]:
     if len(phase) == 1 and phase[0].kind is Kind.CHECKPOINT:
         return _approval(phase[0].id, state, times, now)
-    told: list[str] = []
-    for entry in phase:
-        told += [part for part in _summary(entry, state).split(MIDDLE) if part and part not in told]
+    told = [part for text in _ranked(phase, state) for part in text.split(MIDDLE)]
     if told:
-        return tuple(told)
+        return tuple(dict.fromkeys(told))
     return ("nothing to do",) if all(entry.id in state.skipped for entry in phase) else ()
+
+
+def _ranked(phase: Sequence[Entry], state: RunState) -> list[str]:
+    """What the steps of a phase said, most telling first; what tells little only where nothing else was said."""
+    briefs = [item for entry in phase if (item := _brief(entry, state)) is not None and item.text]
+    telling = [item for item in briefs if item.rank < HIDDEN] or briefs
+    return [item.text for item in sorted(telling, key=lambda item: item.rank)]
 
 
 def _approval(checkpoint: str, state: RunState, times: Times, now: datetime) -> tuple[str, ...]:
@@ -214,21 +220,25 @@ def _approval(checkpoint: str, state: RunState, times: Times, now: datetime) -> 
     return (f"approved by {safe(given.who, 60)}", how, *([clock(at, now)] if at else []))
 
 
-def _summary(entry: Entry, state: RunState) -> str:
-    """What one step said, in a few words."""
+def _brief(entry: Entry, state: RunState) -> Brief | None:
+    """What one step said, in a few words; None where it has not said anything (yet)."""
     name = entry.id
-    if entry.kind is Kind.ACT:
-        act = state.acts.get(name)
-        if act is None or act.done is None:
-            return ""
-        return safe(act.done.summary, 120) + (" (found done)" if act.done.found and act.attempts > 1 else "")
-    if entry.kind is Kind.WATCH:
-        watch = state.watches.get(name)
-        return safe(watch.closed.message, 160) if watch and watch.closed else ""
-    if entry.kind is Kind.VERDICT:
-        return f"hold lifted by {safe(state.lifted[name].who, 60)}" if name in state.lifted else ""
-    seen = state.evidence.get(name)
-    return safe(seen.summary, 120) if seen else ""
+    match entry.kind:
+        case Kind.ACT:
+            act = state.acts.get(name)
+            planned = state.plan.act(name) if state.plan else None
+            if act is None or act.done is None or planned is None:
+                return None
+            told = brief(planned.tool, act.done.facts, planned.arguments, act.done.summary)
+            return Brief(told.rank, told.text + " (found done)") if act.done.found and act.attempts > 1 else told
+        case Kind.WATCH:
+            watch = state.watches.get(name)
+            return Brief(FIRST, safe(watch.closed.message, 160)) if watch and watch.closed else None
+        case Kind.VERDICT:
+            return Brief(FIRST, f"hold lifted by {safe(state.lifted[name].who, 60)}") if name in state.lifted else None
+        case _:
+            seen = state.evidence.get(name)
+            return brief(seen.tool, seen.facts, {}, seen.summary) if seen else None
 
 
 def _running(phase: Sequence[Entry], state: RunState, now: datetime) -> tuple[str, ...]:
@@ -236,9 +246,9 @@ def _running(phase: Sequence[Entry], state: RunState, now: datetime) -> tuple[st
     view = watch_view(state, at.id) if at is not None else None
     if view is not None:
         return view.pieces(now)
-    done = [text for entry in phase if (text := _summary(entry, state))]
+    done = _ranked(phase, state)
     doing = [f"{at.id} …"] if at is not None else []
-    return (*doing, *reversed(done))
+    return (*doing, *done)
 
 
 def watch_view(state: RunState, step: str) -> WatchView | None:
@@ -360,7 +370,8 @@ def _step_row(entry: Entry, stands: Standing, state: RunState) -> StepRow:
     planned = state.plan.act(entry.id) if state.plan else None
     tool = seen.tool if seen else planned.tool if planned else str(entry.kind)
     evidence = seen.id if seen else act.done.evidence if act and act.done else ""
-    text = state.skipped.get(entry.id) or _summary(entry, state)
+    own = act.done.summary if act and act.done else seen.summary if seen else ""
+    text = state.skipped.get(entry.id) or safe(own, ROW_TEXT)
     if act and act.failed and not act.done:
         text = safe(act.failed.message, ROW_TEXT)
     verdict = state.verdicts.get(entry.id)

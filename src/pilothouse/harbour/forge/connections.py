@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pilothouse.harbour.forge.execution import Refused
+from pilothouse.harbour.forge.schema import Refused
 
 MOST = 100
 Page = Callable[..., dict[str, Any]]
@@ -24,10 +24,11 @@ def _place(text: str) -> int:
         raise Refused(f"`{text}` does not appear to be a valid cursor.", "INVALID_CURSOR_ARGUMENTS") from error
 
 
-def connection(typename: str, nodes: Iterable[Any], *, total: str = "totalCount", **more: Any) -> Page:  # noqa: ANN401
+def connection(typename: str, nodes: Iterable[Any], *, total: str = "totalCount", **more: Any) -> Page:
     """A field that answers a page of the nodes.
 
     Args:
+        nodes: everything that there is, in order.
         typename: the connection's type, such as LabelConnection.
         total: the name of the field with the number of all nodes.
         more: further fields of the connection.

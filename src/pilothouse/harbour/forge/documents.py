@@ -3,42 +3,109 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.harbour.forge.objects import CREATED
-from pilothouse.harbour.forge.origin import GitObject, Person
-from pilothouse.harbour.forge.people import ACCOUNTS, API, NAME, OWNER, REPOSITORY, REPOSITORY_API, SITE, VIEWER, by_email
-from pilothouse.harbour.forge.queries import Queries
-from pilothouse.harbour.forge.store import Row
+from pilothouse.harbour.forge.people import (
+    ACCOUNTS,
+    API,
+    NAME,
+    OWNER,
+    REPOSITORY,
+    REPOSITORY_API,
+    SITE,
+    VIEWER,
+    by_email,
+)
+
+if TYPE_CHECKING:
+    from pilothouse.harbour.forge.origin import GitObject, Person
+    from pilothouse.harbour.forge.queries import Queries
+    from pilothouse.harbour.forge.store import Row
 
 Document = dict[str, Any]
-BAD = ("failure", "timed_out")
-USER_LINKS = "events followers following gists organizations received_events repos starred subscriptions".split()
-REPOSITORY_LINKS = (
-    "archive assignees blobs branches collaborators comments commits compare contents contributors deployments"
-    " downloads events forks git_commits git_refs git_tags hooks issue_comment issue_events issues keys labels"
-    " languages merges milestones notifications pulls releases stargazers statuses subscribers subscription tags teams"
-    " trees"
-).split()
-ROOT_LINKS = (
-    "current_user current_user_authorizations_html authorizations code_search commit_search emails emojis events feeds"
-    " followers following gists issue_search issues keys label_search notifications organization"
-    " organization_repositories organization_teams public_gists rate_limit repository repository_search"
-    " current_user_repositories starred starred_gists user user_organizations user_repositories user_search"
-).split()
-APP: Document = {
-    "id": 1,
-    "node_id": "A_1",
-    "slug": "harbour-ci",
-    "name": "Harbour CI",
-    "description": None,
-    "external_url": REPOSITORY,
-    "html_url": f"{SITE}/apps/harbour-ci",
-    "created_at": CREATED,
-    "updated_at": CREATED,
-    "permissions": {},
-    "events": [],
-}
+USER_LINKS = [
+    "events",
+    "followers",
+    "following",
+    "gists",
+    "organizations",
+    "received_events",
+    "repos",
+    "starred",
+    "subscriptions",
+]
+REPOSITORY_LINKS = [
+    "archive",
+    "assignees",
+    "blobs",
+    "branches",
+    "collaborators",
+    "comments",
+    "commits",
+    "compare",
+    "contents",
+    "contributors",
+    "deployments",
+    "downloads",
+    "events",
+    "forks",
+    "git_commits",
+    "git_refs",
+    "git_tags",
+    "hooks",
+    "issue_comment",
+    "issue_events",
+    "issues",
+    "keys",
+    "labels",
+    "languages",
+    "merges",
+    "milestones",
+    "notifications",
+    "pulls",
+    "releases",
+    "stargazers",
+    "statuses",
+    "subscribers",
+    "subscription",
+    "tags",
+    "teams",
+    "trees",
+]
+ROOT_LINKS = [
+    "current_user",
+    "current_user_authorizations_html",
+    "authorizations",
+    "code_search",
+    "commit_search",
+    "emails",
+    "emojis",
+    "events",
+    "feeds",
+    "followers",
+    "following",
+    "gists",
+    "issue_search",
+    "issues",
+    "keys",
+    "label_search",
+    "notifications",
+    "organization",
+    "organization_repositories",
+    "organization_teams",
+    "public_gists",
+    "rate_limit",
+    "repository",
+    "repository_search",
+    "current_user_repositories",
+    "starred",
+    "starred_gists",
+    "user",
+    "user_organizations",
+    "user_repositories",
+    "user_search",
+]
 WORKFLOW: Document = {
     "id": 1,
     "node_id": "W_1",
@@ -76,6 +143,24 @@ def user(login: str) -> Document:
     }
 
 
+def app() -> Document:
+    """What runs the checks."""
+    return {
+        "id": 1,
+        "node_id": "A_1",
+        "slug": "harbour-ci",
+        "name": "Harbour CI",
+        "description": None,
+        "external_url": REPOSITORY,
+        "html_url": f"{SITE}/apps/harbour-ci",
+        "created_at": CREATED,
+        "updated_at": CREATED,
+        "permissions": {},
+        "events": [],
+        "owner": user(OWNER),
+    }
+
+
 def viewer() -> Document:
     """Whom the token stands for."""
     nothing = dict.fromkeys(("bio", "blog", "company", "email", "hireable", "location"))
@@ -103,9 +188,20 @@ def minimal_repository() -> Document:
 
 def repository(open_issues: int) -> Document:
     """The repository itself."""
-    switches = dict.fromkeys(("archived", "disabled", "has_projects", "has_wiki", "has_pages", "has_discussions"), False)
+    switches = dict.fromkeys(
+        ("archived", "disabled", "has_projects", "has_wiki", "has_pages", "has_discussions", "has_downloads"), False
+    )
     numbers = dict.fromkeys(
-        ("forks", "forks_count", "stargazers_count", "watchers", "watchers_count", "network_count", "subscribers_count"), 0
+        (
+            "forks",
+            "forks_count",
+            "stargazers_count",
+            "watchers",
+            "watchers_count",
+            "network_count",
+            "subscribers_count",
+        ),
+        0,
     )
     nothing = dict.fromkeys(("homepage", "language", "mirror_url", "license"))
     times = {"pushed_at": CREATED, "created_at": CREATED, "updated_at": CREATED}
@@ -127,7 +223,7 @@ class Documents:
     """Documents that need git or the database."""
 
     def __init__(self, queries: Queries) -> None:
-        self._queries, self._store, self._results = queries, queries.store, queries.results
+        self._queries, self._store = queries, queries.store
 
     def labels(self, row: Row) -> list[Document]:
         """The labels of an issue or a pull request."""
@@ -163,7 +259,11 @@ class Documents:
     def issue(self, row: Row) -> Document:
         """An issue, or a pull request as an issue."""
         url = f"{REPOSITORY_API}/issues/{row['number']}"
-        links = {"events_url": f"{url}/events", "labels_url": f"{url}/labels{{/name}}", "repository_url": REPOSITORY_API}
+        links = {
+            "events_url": f"{url}/events",
+            "labels_url": f"{url}/labels{{/name}}",
+            "repository_url": REPOSITORY_API,
+        }
         more: Document = {"node_id": f"I_{row['number']}", "state_reason": "completed" if row["closed"] else None}
         if row["kind"] == "pull":
             pull = f"{REPOSITORY}/pull/{row['number']}"
@@ -279,159 +379,6 @@ class Documents:
             ],
         }
 
-    def status(self, row: Row) -> Document:
-        """A commit status."""
-        return {
-            "url": f"{REPOSITORY_API}/statuses/{row['sha']}",
-            "avatar_url": user(OWNER)["avatar_url"],
-            "id": row["id"],
-            "node_id": f"SC_{row['id']}",
-            "state": row["state"],
-            "description": row["description"],
-            "target_url": f"{REPOSITORY}/commit/{row['sha']}/checks",
-            "context": row["context"],
-            "created_at": row["created"],
-            "updated_at": row["created"],
-        }
-
-    def combined(self, sha: str) -> Document:
-        """All statuses of a commit together."""
-        rows = self._results.current(sha)
-        return {
-            "state": self._results.combined(sha),
-            "sha": sha,
-            "total_count": len(rows),
-            "statuses": [self.status(row) for row in rows],
-            "repository": minimal_repository(),
-            "commit_url": f"{REPOSITORY_API}/commits/{sha}",
-            "url": f"{REPOSITORY_API}/commits/{sha}/status",
-        }
-
-    def check(self, row: Row) -> Document:
-        """A check run."""
-        url, run = f"{REPOSITORY_API}/check-runs/{row['id']}", self._results.run(row["sha"])
-        page = f"{REPOSITORY}/actions/runs/{run}/job/{row['id']}"
-        output = {"title": row["name"], "summary": row["summary"], "text": None, "annotations_count": 0}
-        return {
-            "id": row["id"],
-            "node_id": f"CR_{row['id']}",
-            "head_sha": row["sha"],
-            "name": row["name"],
-            "external_id": "",
-            "url": url,
-            "html_url": page,
-            "details_url": page,
-            "status": row["status"],
-            "conclusion": row["conclusion"],
-            "started_at": row["started"],
-            "completed_at": row["completed"],
-            "check_suite": {"id": run},
-            "output": output | {"annotations_url": f"{url}/annotations"},
-            "app": APP,
-            "pull_requests": [],
-        }
-
-    def run(self, sha: str) -> Document:
-        """The one workflow run of a commit, made of its check runs."""
-        checks, number = self._results.checks(sha), self._results.run(sha)
-        url, found = f"{REPOSITORY_API}/actions/runs/{number}", self._queries.origin.commit(sha)
-        waiting = [row for row in checks if row["status"] != "completed"]
-        bad = any(row["conclusion"] in BAD for row in checks)
-        started = checks[0]["started"]
-        return {
-            "id": number,
-            "node_id": f"WFR_{number}",
-            "name": "ci",
-            "head_branch": checks[0]["branch"],
-            "head_sha": sha,
-            "path": WORKFLOW["path"],
-            "run_number": number,
-            "run_attempt": 1,
-            "event": "push",
-            "display_title": found.headline,
-            "status": "in_progress" if waiting else "completed",
-            "conclusion": None if waiting else "failure" if bad else "success",
-            "workflow_id": WORKFLOW["id"],
-            "workflow_url": WORKFLOW["url"],
-            "url": url,
-            "html_url": f"{REPOSITORY}/actions/runs/{number}",
-            "created_at": started,
-            "run_started_at": started,
-            "updated_at": max(row["completed"] or row["started"] for row in checks),
-            "head_commit": _simple(found),
-            "head_repository": minimal_repository(),
-            "repository": minimal_repository(),
-            "check_suite_url": f"{REPOSITORY_API}/check-suites/{number}",
-            "pull_requests": [],
-            **{f"{name}_url": f"{url}/{name}" for name in ("jobs", "logs", "cancel", "rerun", "artifacts")},
-        }
-
-    def job(self, row: Row) -> Document:
-        """A check run as a job of its workflow run."""
-        run, number = self._results.run(row["sha"]), row["id"]
-        nobody = {"runner_id": None, "runner_name": None, "runner_group_id": None, "runner_group_name": None}
-        return nobody | {
-            "id": number,
-            "node_id": f"CR_{number}",
-            "run_id": run,
-            "run_url": f"{REPOSITORY_API}/actions/runs/{run}",
-            "run_attempt": 1,
-            "head_sha": row["sha"],
-            "head_branch": row["branch"],
-            "workflow_name": "ci",
-            "name": row["name"],
-            "url": f"{REPOSITORY_API}/actions/jobs/{number}",
-            "html_url": f"{REPOSITORY}/actions/runs/{run}/job/{number}",
-            "check_run_url": f"{REPOSITORY_API}/check-runs/{number}",
-            "status": row["status"],
-            "conclusion": row["conclusion"],
-            "created_at": row["started"],
-            "started_at": row["started"],
-            "completed_at": row["completed"],
-            "labels": [],
-            "steps": [],
-        }
-
-    def deployment(self, row: Row) -> Document:
-        """A deployment."""
-        url = f"{REPOSITORY_API}/deployments/{row['id']}"
-        return {
-            "url": url,
-            "id": row["id"],
-            "node_id": f"DE_{row['id']}",
-            "sha": row["sha"],
-            "ref": row["ref"],
-            "task": "deploy",
-            "payload": {},
-            "environment": row["environment"],
-            "original_environment": row["environment"],
-            "description": row["description"] or None,
-            "creator": user(VIEWER),
-            "created_at": row["created"],
-            "updated_at": row["created"],
-            "statuses_url": f"{url}/statuses",
-            "repository_url": REPOSITORY_API,
-            "production_environment": row["environment"] == "production",
-        }
-
-    def deployment_status(self, row: Row) -> Document:
-        """What a deployment came to."""
-        url = f"{REPOSITORY_API}/deployments/{row['id']}"
-        return {
-            "url": f"{url}/statuses/1",
-            "id": row["id"],
-            "node_id": f"DES_{row['id']}",
-            "state": row["state"],
-            "creator": user(VIEWER),
-            "description": row["description"],
-            "environment": row["environment"],
-            "target_url": REPOSITORY,
-            "deployment_url": url,
-            "repository_url": REPOSITORY_API,
-            "created_at": row["created"],
-            "updated_at": row["created"],
-        }
-
     def release(self, row: Row) -> Document:
         """A release."""
         url = f"{REPOSITORY_API}/releases/{row['id']}"
@@ -466,7 +413,8 @@ def _account(person: Person | None) -> Document | None:
     return user(found.login) if found else None
 
 
-def _simple(found: GitObject) -> Document:
+def simple_commit(found: GitObject) -> Document:
+    """A commit as a workflow run mentions it."""
     author, committer = _person(found.author), _person(found.committer)
     when = committer["date"] if committer else CREATED
     people = {"author": author, "committer": committer}

@@ -89,8 +89,8 @@ class Declared:
     """A variable of an operation, or an argument or input field of the schema."""
 
     type: TypeRef
-    default: Any
-    has_default: bool
+    default: Any = None
+    has_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,29 +174,25 @@ class _Reader:
             return True
         return False
 
-    def value(self, *, constant: bool = False) -> Any:  # noqa: ANN401 (a GraphQL value is anything JSON can say)
+    def value(self, *, constant: bool = False) -> Any:
         kind, text = self.tokens[self.place]
         self.place += 1
         match kind, text:
-            case "int", _:
-                return int(text)
-            case "float", _:
-                return float(text)
-            case "string", _:
-                return json.loads(text)
+            case ("int" | "float" | "string", _) | ("name", "true" | "false" | "null"):
+                value = json.loads(text)
             case "block", _:
-                return text[3:-3].replace('\\"""', '"""').strip("\n")
-            case "name", ("true" | "false" | "null"):
-                return json.loads(text)
+                value = text[3:-3].replace('\\"""', '"""').strip("\n")
             case "name", _:
-                return EnumValue(text)
+                value = EnumValue(text)
             case _, "$" if not constant:
-                return Variable(self.name())
+                value = Variable(self.name())
             case _, "[":
-                return self._items(constant=constant)
+                value = self._items(constant=constant)
             case _, "{":
-                return self._object(constant=constant)
-        raise Malformed(f"Parse error: expected a value, found {text or 'the end'!r}")
+                value = self._object(constant=constant)
+            case _:
+                raise Malformed(f"Parse error: expected a value, found {text or 'the end'!r}")
+        return value
 
     def _items(self, *, constant: bool) -> list[Any]:
         items = []
@@ -227,8 +223,9 @@ class _Reader:
             name = self.name()
             self.take(":")
             type_ = self.type()
-            has = self.skip("=")
-            found[name] = Declared(type_, self.value(constant=True) if has else None, has)
+            has_default = self.skip("=")
+            default = self.value(constant=True) if has_default else None
+            found[name] = Declared(type_, default, has_default)
         return found
 
     def arguments(self) -> dict[str, Any]:

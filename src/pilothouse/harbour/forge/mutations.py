@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pilothouse.harbour.forge.execution import Refused
-from pilothouse.harbour.forge.objects import Object
 from pilothouse.harbour.forge.origin import NotMergeable
 from pilothouse.harbour.forge.people import OWNER, VIEWER, signature
-from pilothouse.harbour.forge.queries import Queries
+from pilothouse.harbour.forge.schema import Refused
 from pilothouse.harbour.forge.store import Row, now
 from pilothouse.harbour.history import git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pilothouse.harbour.forge.objects import Object
+    from pilothouse.harbour.forge.queries import Queries
 
 UNPROCESSABLE = "UNPROCESSABLE"
 
@@ -102,7 +105,10 @@ class Mutations:
         """Merges an open pull request."""
         head = self._queries.head(row)
         if row["state"] != "OPEN":
-            raise Refused("Pull Request is not mergeable" if row["state"] == "CLOSED" else "Pull Request is already merged", UNPROCESSABLE)
+            raise Refused(
+                "Pull Request is not mergeable" if row["state"] == "CLOSED" else "Pull Request is already merged",
+                UNPROCESSABLE,
+            )
         if row["draft"]:
             raise Refused("Pull Request is still a draft", UNPROCESSABLE)
         if expected and expected != head:
@@ -111,8 +117,12 @@ class Mutations:
             raise Refused("Rebase merges are not allowed on this repository.", UNPROCESSABLE)
         origin, number = self._queries.origin, row["number"]
         squash = method == "SQUASH"
-        merged_title = f"{row['title']} (#{number})" if squash else f"Merge pull request #{number} from {OWNER}/{row['head']}"
-        message = f"{headline or merged_title}\n\n{row['title'] if body is None and not squash else body or ''}".rstrip()
+        merged_title = (
+            f"{row['title']} (#{number})" if squash else f"Merge pull request #{number} from {OWNER}/{row['head']}"
+        )
+        message = (
+            f"{headline or merged_title}\n\n{row['title'] if body is None and not squash else body or ''}".rstrip()
+        )
         author = signature(row["author"] if squash else VIEWER)
         base = origin.ref(f"refs/heads/{row['base']}")
         try:
@@ -156,7 +166,9 @@ class Mutations:
         if given.get("projectIds") or given.get("assigneeIds"):
             raise Refused("the sandbox has no projects and assigns nobody", UNPROCESSABLE)
         labels = self._names(given.get("labelIds"))
-        return self._store.open_thread("issue", VIEWER, title=given["title"], body=given.get("body") or "", labels=labels)
+        return self._store.open_thread(
+            "issue", VIEWER, title=given["title"], body=given.get("body") or "", labels=labels
+        )
 
     def _comment(self, input: Row) -> Object:  # noqa: A002 (GitHub's name of the argument)
         row = self._row(input["subjectId"])

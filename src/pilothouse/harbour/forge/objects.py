@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.harbour.forge.connections import Page, connection
-from pilothouse.harbour.forge.origin import Origin, Person
 from pilothouse.harbour.forge.people import ACCOUNTS, REPOSITORY, SITE, by_email
-from pilothouse.harbour.forge.results import Results
 from pilothouse.harbour.forge.store import Row, Store, stamp
 from pilothouse.harbour.history import BEGAN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pilothouse.harbour.forge.origin import Origin, Person
+    from pilothouse.harbour.forge.results import Results
 
 Object = dict[str, Any]
 CREATED = stamp(BEGAN)
@@ -108,8 +111,8 @@ class CommitObjects(ABC):
             "committer": committer,
             "url": f"{REPOSITORY}/commit/{oid}",
             "authors": connection("GitActorConnection", [author]),
-            "parents": lambda **page: connection("CommitConnection", map(self.commit, parents))(**page),
-            "associatedPullRequests": lambda **page: self.associated(oid)(**page),
+            "parents": lambda **page: connection("CommitConnection", map(self.commit, parents))(**page),  # noqa: PLW0108 (git is asked when the field is)
+            "associatedPullRequests": lambda **page: self.associated(oid)(**page),  # noqa: PLW0108 (git is asked when the field is)
             "statusCheckRollup": lambda **_: self.rollup(oid),
             "status": lambda **_: self._status(oid),
         }
@@ -119,7 +122,12 @@ class CommitObjects(ABC):
         if not rows:
             return None
         state = self.results.combined(oid).upper()
-        return {"__typename": "Status", "id": f"ST_{oid}", "state": state, "contexts": [self._context(row) for row in rows]}
+        return {
+            "__typename": "Status",
+            "id": f"ST_{oid}",
+            "state": state,
+            "contexts": [self._context(row) for row in rows],
+        }
 
     def _context(self, row: Row) -> Object:
         return {
@@ -169,7 +177,7 @@ class CommitObjects(ABC):
         contexts = [self._context(row) for row in self.results.current(oid)]
         runs = Counter(check["conclusion"] or check["status"] for check in checks)
         states = Counter(context["state"] for context in contexts)
-        counts = {
+        counts: Object = {
             "checkRunCount": len(checks),
             "statusContextCount": len(contexts),
             "checkRunCountsByState": _counted("CheckRunStateCount", runs),

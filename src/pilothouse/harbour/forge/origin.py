@@ -6,11 +6,13 @@ import re
 import subprocess
 import threading
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from pilothouse.harbour.forge.store import stamp
 from pilothouse.harbour.history import ENVIRONMENT, MERGED_BY, git
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PERSON = re.compile(r"^(?P<name>.*) <(?P<email>[^>]*)> (?P<time>\d+) [+-]\d{4}$")
 SHA = re.compile(r"[0-9a-f]{40}")
@@ -64,7 +66,9 @@ class Origin:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
+        # Names of objects are names of contents: what was read once holds for ever.
         self._seen: dict[str, GitObject] = {}
+        self._spans: dict[tuple[str, str], list[str]] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
@@ -74,7 +78,7 @@ class Origin:
                 argv, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
             )
         process = self._process
-        assert process.stdin and process.stdout, "both pipes are opened above"  # noqa: PT018, S101
+        assert process.stdin and process.stdout, "both pipes are opened above"  # noqa: PT018
         return process.stdin, process.stdout
 
     def object(self, oid: str) -> GitObject | None:
@@ -128,7 +132,9 @@ class Origin:
 
     def between(self, base: str, head: str) -> list[str]:
         """The commits of head that base lacks, oldest first."""
-        return git("rev-list", "--reverse", f"{base}..{head}", cwd=self.folder).split()
+        if (base, head) not in self._spans:
+            self._spans[base, head] = git("rev-list", "--reverse", f"{base}..{head}", cwd=self.folder).split()
+        return self._spans[base, head]
 
     def base(self, one: str, other: str) -> str:
         """The best common ancestor."""
@@ -177,9 +183,14 @@ class Origin:
         parents = ["-p", old] if squash else ["-p", old, "-p", head]
         name, _, email = author.partition(" <")
         committer, _, mail = MERGED_BY.partition(" <")
-        people = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email.rstrip(">")}
-        people |= {"GIT_COMMITTER_NAME": committer, "GIT_COMMITTER_EMAIL": mail.rstrip(">")}
-        new = git("commit-tree", tree, *parents, "-m", message, cwd=self.folder, **people)
+        new = git(
+            *("commit-tree", tree, *parents, "-m", message),
+            cwd=self.folder,
+            GIT_AUTHOR_NAME=name,
+            GIT_AUTHOR_EMAIL=email.rstrip(">"),
+            GIT_COMMITTER_NAME=committer,
+            GIT_COMMITTER_EMAIL=mail.rstrip(">"),
+        )
         try:
             git("update-ref", f"refs/heads/{branch}", new, old, cwd=self.folder)
         except subprocess.CalledProcessError as error:

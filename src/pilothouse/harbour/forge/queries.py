@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.harbour.forge.connections import connection
-from pilothouse.harbour.forge.execution import Refused
 from pilothouse.harbour.forge.objects import CREATED, Object, account
 from pilothouse.harbour.forge.people import NAME, OWNER, REPOSITORY, VIEWER
+from pilothouse.harbour.forge.schema import Refused
 from pilothouse.harbour.forge.search import Search
-from pilothouse.harbour.forge.store import Row
 from pilothouse.harbour.forge.threads import ThreadObjects
+
+if TYPE_CHECKING:
+    from pilothouse.harbour.forge.store import Row
 
 
 class Queries(ThreadObjects):
@@ -23,7 +25,7 @@ class Queries(ThreadObjects):
             "viewer": account(VIEWER),
             "repository": self._named,
             "search": self._search,
-            "node": lambda id: self.node(id),  # noqa: A006 (GitHub's name of the argument)
+            "node": self.node,
         }
 
     def _named(self, owner: str, name: str, **_: object) -> Object:
@@ -31,21 +33,21 @@ class Queries(ThreadObjects):
             raise Refused(f"Could not resolve to a Repository with the name '{owner}/{name}'.", "NOT_FOUND")
         return self.repository()
 
-    def node(self, identity: str) -> Object:
+    def node(self, id: str) -> Object:  # noqa: A002 (GitHub's name of the argument)
         """A thing by its id."""
-        kind, _, number = identity.partition("_")
+        kind, _, number = id.partition("_")
         row = None
         if kind in {"PR", "I"} and number.isdigit():
             row = self.store.thread(int(number), "pull" if kind == "PR" else "issue")
         if row is None:
-            raise Refused(f"Could not resolve to a node with the global id of '{identity}'", "NOT_FOUND")
+            raise Refused(f"Could not resolve to a node with the global id of '{id}'", "NOT_FOUND")
         return self.thread(row)
 
     def thread(self, row: Row) -> Object:
         """An issue or a pull request."""
         return self.pull(row) if row["kind"] == "pull" else self.issue(row)
 
-    def _search(self, query: str, type: str, **page: Any) -> Object:  # noqa: A002, ANN401
+    def _search(self, query: str, type: str, **page: Any) -> Object:  # noqa: A002
         if type != "ISSUE":
             raise Refused(f"the sandbox searches issues and pull requests only, not {type}")
         search = Search.read(query)
@@ -64,11 +66,11 @@ class Queries(ThreadObjects):
             "issueOrPullRequest": lambda number: self._one(number, ""),
             "pullRequests": self._pulls,
             "issues": self._issues,
-            "label": lambda name: self.label(name),
+            "label": self.label,
             "labels": self._labels,
             "ref": lambda qualifiedName: self.ref(_qualified(qualifiedName)),  # noqa: N803
             "refs": self._refs,
-            "release": lambda tagName: self._release(tagName),  # noqa: N803
+            "release": self._release,
             "releases": self._releases,
             "latestRelease": lambda **_: next((r for r in self._all_releases() if r["isLatest"]), None),
             "object": self._object,
@@ -82,7 +84,7 @@ class Queries(ThreadObjects):
         name = {"pull": "a PullRequest", "issue": "an Issue", "": "an issue or pull request"}[kind]
         raise Refused(f"Could not resolve to {name} with the number of {number}.", "NOT_FOUND")
 
-    def _pulls(self, states: list[str] | None = None, labels: list[str] | None = None, **more: Any) -> Object:  # noqa: ANN401
+    def _pulls(self, states: list[str] | None = None, labels: list[str] | None = None, **more: Any) -> Object:
         wanted = {"head": more.pop("headRefName", None), "base": more.pop("baseRefName", None)}
         rows = [
             row
@@ -91,12 +93,16 @@ class Queries(ThreadObjects):
         ]
         return self.pulls(rows)(**more)
 
-    def _issues(self, states: list[str] | None = None, labels: list[str] | None = None, **more: Any) -> Object:  # noqa: ANN401
+    def _issues(self, states: list[str] | None = None, labels: list[str] | None = None, **more: Any) -> Object:
         given = more.pop("filterBy", None) or {}
         chosen = {name: value for name, value in given.items() if value is not None}
         if unknown := chosen.keys() - {"states", "labels"}:
             raise Refused(f"the sandbox does not filter issues by {min(unknown)}")
-        order, states, labels = more.pop("orderBy", None), chosen.get("states") or states, chosen.get("labels") or labels
+        order, states, labels = (
+            more.pop("orderBy", None),
+            chosen.get("states") or states,
+            chosen.get("labels") or labels,
+        )
         return self.issues(self._threads("issue", states, labels, order))(**more)
 
     def _threads(
@@ -107,25 +113,25 @@ class Queries(ThreadObjects):
             rows = [row for row in rows if any(label in Search.labels(row) for label in labels)]
         return _ordered(rows, order, {"CREATED_AT": "number", "UPDATED_AT": "updated"})
 
-    def _labels(self, query: str | None = None, orderBy: dict[str, str] | None = None, **page: Any) -> Object:  # noqa: ANN401, N803
+    def _labels(self, query: str | None = None, orderBy: dict[str, str] | None = None, **page: Any) -> Object:  # noqa: N803
         rows = self.store.rows("SELECT * FROM labels ORDER BY name")
         names = [row["name"] for row in rows if not query or query.lower() in row["name"].lower()]
         if orderBy and orderBy["direction"] == "DESC":
             names.reverse()
         return connection("LabelConnection", self.labels(names))(**page)
 
-    def _refs(self, refPrefix: str, **page: Any) -> Object:  # noqa: ANN401, N803
+    def _refs(self, refPrefix: str, **page: Any) -> Object:  # noqa: N803
         names = [name for name in self.origin.refs(refPrefix) if name.startswith(refPrefix)]
         return connection("RefConnection", [self.ref(name) for name in names])(**page)
 
-    def _release(self, tag: str) -> Object | None:
-        row = self.store.row("SELECT * FROM releases WHERE tag = ?", tag)
+    def _release(self, tagName: str) -> Object | None:  # noqa: N803 (as above)
+        row = self.store.row("SELECT * FROM releases WHERE tag = ?", tagName)
         return self.release(row) if row else None
 
     def _all_releases(self) -> list[Object]:
         return [self.release(row) for row in self.store.rows("SELECT * FROM releases ORDER BY id DESC")]
 
-    def _releases(self, orderBy: dict[str, str] | None = None, **page: Any) -> Object:  # noqa: ANN401, N803
+    def _releases(self, orderBy: dict[str, str] | None = None, **page: Any) -> Object:  # noqa: N803
         rows = _ordered(self._all_releases(), orderBy, {"CREATED_AT": "databaseId", "NAME": "name"})
         return connection("ReleaseConnection", rows)(**page)
 
@@ -136,7 +142,10 @@ class Queries(ThreadObjects):
         return self.git(found) if found else None
 
     def _deployments(
-        self, environments: list[str] | None = None, orderBy: dict[str, str] | None = None, **page: Any  # noqa: ANN401, N803
+        self,
+        environments: list[str] | None = None,
+        orderBy: dict[str, str] | None = None,  # noqa: N803 (as above)
+        **page: Any,
     ) -> Object:
         rows = self.store.rows("SELECT * FROM deployments ORDER BY id")
         rows = [row for row in rows if not environments or row["environment"] in environments]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from pilothouse.harbour.forge import documents
 from pilothouse.harbour.forge.documents import Documents
-from pilothouse.harbour.forge.execution import Refused
-from pilothouse.harbour.forge.mutations import Mutations
 from pilothouse.harbour.forge.people import API, NAME, OWNER, REPOSITORY_API, VIEWER
-from pilothouse.harbour.forge.queries import Queries
+from pilothouse.harbour.forge.reports import Reports
+from pilothouse.harbour.forge.schema import Refused
 from pilothouse.harbour.forge.store import Row, now
+
+if TYPE_CHECKING:
+    from pilothouse.harbour.forge.mutations import Mutations
+    from pilothouse.harbour.forge.queries import Queries
 
 HOME = f"/repos/{OWNER}/{NAME}"
 MOST_A_PAGE = 100
@@ -24,7 +27,7 @@ USUAL_PAGE = 30
 class Failed(Exception):
     """The request is answered with an error."""
 
-    def __init__(self, status: int, message: str, **more: Any) -> None:  # noqa: ANN401
+    def __init__(self, status: int, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status, self.message, self.more = status, message, more
 
@@ -62,7 +65,8 @@ class Rest:
 
     def __init__(self, queries: Queries, mutations: Mutations) -> None:
         self._queries, self._mutations, self._store = queries, mutations, queries.store
-        self._results, self._origin, self._documents = queries.results, queries.origin, Documents(queries)
+        self._results, self._origin = queries.results, queries.origin
+        self._documents, self._reports = Documents(queries), Reports(queries)
         self._routes: list[tuple[str, re.Pattern[str], Route]] = [
             (method, re.compile(path), route) for method, path, route in self._table()
         ]
@@ -81,7 +85,7 @@ class Rest:
             ("GET", f"{commit}/check-runs", self._checks),
             ("GET", f"{commit}/pulls", self._associated),
             ("GET", commit, lambda _, ref: self._documents.commit(self._origin.commit(self._sha(ref)))),
-            ("GET", check, lambda _, number: self._documents.check(_found(self._results.check(int(number))))),
+            ("GET", check, lambda _, number: self._reports.check(_found(self._results.check(int(number))))),
             ("GET", f"{check}/annotations", lambda _, number: [_found(self._results.check(int(number)))][:0]),
             ("GET", f"{HOME}/pulls", self._pulls),
             ("POST", f"{HOME}/pulls", self._create_pull),
@@ -90,9 +94,13 @@ class Rest:
             ("GET", f"{pull}/reviews", lambda _, number: self._documents.reviews(self._pull(number))),
             ("GET", f"{HOME}/issues", self._issues),
             ("GET", issue, self._issue),
-            ("GET", f"{HOME}/labels", lambda _: [documents.label(row) for row in self._store.rows("SELECT * FROM labels")]),
+            (
+                "GET",
+                f"{HOME}/labels",
+                lambda _: [documents.label(row) for row in self._store.rows("SELECT * FROM labels")],
+            ),
             ("GET", f"{HOME}/deployments", self._deployments),
-            ("GET", deployment, lambda _, number: self._documents.deployment(self._row("deployments", number))),
+            ("GET", deployment, lambda _, number: self._reports.deployment(self._row("deployments", number))),
             ("GET", f"{deployment}/statuses", self._deployment_statuses),
             ("GET", f"{HOME}/releases", self._releases),
             ("POST", f"{HOME}/releases", self._create_release),
@@ -102,17 +110,22 @@ class Rest:
             ("PATCH", release, self._edit_release),
             ("GET", f"{HOME}/git/ref/(?P<ref>.+)", self._ref),
             ("GET", f"{HOME}/actions/runs", self._runs),
-            ("GET", run, lambda _, number: self._documents.run(self._run(number))),
+            ("GET", run, lambda _, number: self._reports.run(self._run(number))),
             ("GET", f"{run}/jobs", self._jobs),
-            ("GET", f"{run}/artifacts", lambda _, number: {"total_count": 0, "artifacts": []} if self._run(number) else None),
+            (
+                "GET",
+                f"{run}/artifacts",
+                lambda _, number: {"total_count": 0, "artifacts": []} if self._run(number) else None,
+            ),
             ("GET", f"{HOME}/actions/workflows", lambda _: {"total_count": 1, "workflows": [documents.WORKFLOW]}),
             ("GET", f"{HOME}/actions/workflows/(1|ci.yml)", lambda _: documents.WORKFLOW),
         ]
 
-    def answer(self, method: str, target: str, body: Any) -> Reply:  # noqa: ANN401
+    def answer(self, method: str, target: str, body: Any) -> Reply:
         """Answers one request.
 
         Args:
+            method: GET, POST and so on.
             target: path and query of the address.
             body: the decoded JSON body, None where there is none.
         """
@@ -131,7 +144,7 @@ class Rest:
             details = [{"resource": "PullRequest", "code": "custom", "message": str(error)}]
             return Reply(422, _error(422, "Validation Failed") | {"errors": details})
 
-    def _reply(self, request: Request, body: Any) -> Reply:  # noqa: ANN401
+    def _reply(self, request: Request, body: Any) -> Reply:
         if isinstance(body, Reply):
             return body
         name = next((name for name in ("check_runs", "workflow_runs") if isinstance(body, dict) and name in body), "")
@@ -161,28 +174,28 @@ class Rest:
         return sha
 
     def _row(self, table: str, number: str) -> Row:
-        return _found(self._store.row(f"SELECT * FROM {table} WHERE id = ?", int(number)))  # noqa: S608
+        return _found(self._store.row(f"SELECT * FROM {table} WHERE id = ?", int(number)))
 
     def _pull(self, number: str) -> Row:
         return _found(self._store.thread(int(number), "pull"))
 
-    def _repository(self, _: Request) -> Any:  # noqa: ANN401
+    def _repository(self, _: Request) -> Any:
         return documents.repository(len(self._store.rows("SELECT number FROM threads WHERE state = 'OPEN'")))
 
-    def _status(self, _: Request, ref: str) -> Any:  # noqa: ANN401
-        return self._documents.combined(self._sha(ref))
+    def _status(self, _: Request, ref: str) -> Any:
+        return self._reports.combined(self._sha(ref))
 
-    def _statuses(self, _: Request, ref: str) -> Any:  # noqa: ANN401
+    def _statuses(self, _: Request, ref: str) -> Any:
         creator = {"creator": documents.user(VIEWER)}
-        return [self._documents.status(row) | creator for row in self._results.statuses(self._sha(ref))]
+        return [self._reports.status(row) | creator for row in self._results.statuses(self._sha(ref))]
 
-    def _checks(self, request: Request, ref: str) -> Any:  # noqa: ANN401
+    def _checks(self, request: Request, ref: str) -> Any:
         rows = self._results.checks(self._sha(ref))
         for name, column in (("check_name", "name"), ("status", "status")):
             rows = [row for row in rows if name not in request.query or row[column] == request.query[name]]
-        return {"total_count": len(rows), "check_runs": [self._documents.check(row) for row in rows]}
+        return {"total_count": len(rows), "check_runs": [self._reports.check(row) for row in rows]}
 
-    def _associated(self, _: Request, ref: str) -> Any:  # noqa: ANN401
+    def _associated(self, _: Request, ref: str) -> Any:
         return [self._documents.pull_in_list(row) for row in self._queries.bringing(self._sha(ref))]
 
     def _threads(self, request: Request, *kinds: str) -> list[Row]:
@@ -196,13 +209,13 @@ class Rest:
         names = {row["number"]: {label["name"] for label in self._documents.labels(row)} for row in found}
         return sorted((row for row in found if labels <= names[row["number"]]), key=lambda row: -row["number"])
 
-    def _pulls(self, request: Request) -> Any:  # noqa: ANN401
+    def _pulls(self, request: Request) -> Any:
         return [self._documents.pull_in_list(row) for row in self._threads(request, "pull")]
 
-    def _issues(self, request: Request) -> Any:  # noqa: ANN401
+    def _issues(self, request: Request) -> Any:
         return [self._documents.issue(row) for row in self._threads(request, "issue", "pull")]
 
-    def _issue(self, _: Request, number: str) -> Any:  # noqa: ANN401
+    def _issue(self, _: Request, number: str) -> Any:
         row = self._store.thread(int(number), "issue") or self._store.thread(int(number), "pull")
         return self._documents.issue(_found(row))
 
@@ -220,33 +233,37 @@ class Rest:
         row = self._mutations.create_pull(given | {"baseRefName": body["base"], "headRefName": body["head"]})
         return Reply(201, self._documents.pull(row))
 
-    def _merge(self, request: Request, number: str) -> Any:  # noqa: ANN401
+    def _merge(self, request: Request, number: str) -> Any:
         body, row = request.body or {}, self._pull(number)
         method = str(body.get("merge_method", "merge")).upper()
         try:
-            done = self._mutations.merge(row, method, body.get("commit_title"), body.get("commit_message"), body.get("sha"))
+            done = self._mutations.merge(
+                row, method, body.get("commit_title"), body.get("commit_message"), body.get("sha")
+            )
         except Refused as error:
             raise Failed(409 if "modified" in str(error) else 405, str(error)) from error
         return {"sha": done["merge_sha"], "merged": True, "message": "Pull Request successfully merged"}
 
-    def _deployments(self, request: Request) -> Any:  # noqa: ANN401
+    def _deployments(self, request: Request) -> Any:
         rows = self._store.rows("SELECT * FROM deployments ORDER BY id DESC")
         for name in ("environment", "sha", "ref"):
             rows = [row for row in rows if name not in request.query or row[name] == request.query[name]]
-        return [self._documents.deployment(row) for row in rows]
+        return [self._reports.deployment(row) for row in rows]
 
-    def _deployment_statuses(self, _: Request, number: str) -> Any:  # noqa: ANN401
-        return [self._documents.deployment_status(self._row("deployments", number))]
+    def _deployment_statuses(self, _: Request, number: str) -> Any:
+        return [self._reports.deployment_status(self._row("deployments", number))]
 
-    def _releases(self, _: Request) -> Any:  # noqa: ANN401
+    def _releases(self, _: Request) -> Any:
         return [self._documents.release(row) for row in self._store.rows("SELECT * FROM releases ORDER BY id DESC")]
 
-    def _latest_release(self, _: Request) -> Any:  # noqa: ANN401
+    def _latest_release(self, _: Request) -> Any:
         row = self._store.row("SELECT * FROM releases WHERE draft = 0 AND prerelease = 0 ORDER BY id DESC")
         return self._documents.release(_found(row))
 
-    def _release_by_tag(self, _: Request, tag: str) -> Any:  # noqa: ANN401
-        return self._documents.release(_found(self._store.row("SELECT * FROM releases WHERE tag = ? AND draft = 0", tag)))
+    def _release_by_tag(self, _: Request, tag: str) -> Any:
+        return self._documents.release(
+            _found(self._store.row("SELECT * FROM releases WHERE tag = ? AND draft = 0", tag))
+        )
 
     def _create_release(self, request: Request) -> Reply:
         body = self._body(request, "tag_name")
@@ -255,7 +272,9 @@ class Rest:
             raise Failed(422, "Validation Failed", errors=[invalid | {"code": "already_exists"}])
         if not self._origin.ref(f"refs/tags/{tag}"):
             # GitHub would make the tag; in the harbour a tag that nobody pushed is a mistake worth seeing.
-            raise Failed(422, "Validation Failed", errors=[invalid | {"code": "custom", "message": "the tag does not exist"}])
+            raise Failed(
+                422, "Validation Failed", errors=[invalid | {"code": "custom", "message": "the tag does not exist"}]
+            )
         draft = bool(body.get("draft"))
         number = self._store.put(
             "releases",
@@ -272,7 +291,7 @@ class Rest:
         document = self._documents.release(self._row("releases", str(number)))
         return Reply(201, document, {"Location": document["url"]})
 
-    def _edit_release(self, request: Request, number: str) -> Any:  # noqa: ANN401
+    def _edit_release(self, request: Request, number: str) -> Any:
         body, row = self._body(request), self._row("releases", number)
         texts = {name: body[name] for name in ("name", "body") if isinstance(body.get(name), str)}
         flags = {name: int(body[name]) for name in ("draft", "prerelease") if isinstance(body.get(name), bool)}
@@ -282,18 +301,23 @@ class Rest:
         self._store.put("releases", **changed)
         return self._documents.release(changed)
 
-    def _ref(self, _: Request, ref: str) -> Any:  # noqa: ANN401
+    def _ref(self, _: Request, ref: str) -> Any:
         oid = self._origin.ref(f"refs/{ref}")
         found = self._origin.object(oid) if oid else None
         if found is None:
             raise Failed(404, "Not Found")
         url = f"{REPOSITORY_API}/git/{found.kind}s/{oid}"
         pointed = {"sha": oid, "type": found.kind, "url": url}
-        return {"ref": f"refs/{ref}", "node_id": f"REF_{ref}", "url": f"{REPOSITORY_API}/git/refs/{ref}", "object": pointed}
+        return {
+            "ref": f"refs/{ref}",
+            "node_id": f"REF_{ref}",
+            "url": f"{REPOSITORY_API}/git/refs/{ref}",
+            "object": pointed,
+        }
 
-    def _runs(self, request: Request) -> Any:  # noqa: ANN401
+    def _runs(self, request: Request) -> Any:
         shas = dict.fromkeys(row["sha"] for row in self._results.all_checks())
-        runs = [self._documents.run(sha) for sha in shas if request.query.get("head_sha", sha) == sha]
+        runs = [self._reports.run(sha) for sha in shas if request.query.get("head_sha", sha) == sha]
         for name, column in (("branch", "head_branch"), ("event", "event")):
             runs = [run for run in runs if request.query.get(name, run[column]) == run[column]]
         if wanted := request.query.get("status"):
@@ -306,8 +330,8 @@ class Rest:
             raise Failed(404, "Not Found")
         return str(row["sha"])
 
-    def _jobs(self, _: Request, number: str) -> Any:  # noqa: ANN401
-        jobs = [self._documents.job(row) for row in self._results.checks(self._run(number))]
+    def _jobs(self, _: Request, number: str) -> Any:
+        jobs = [self._reports.job(row) for row in self._results.checks(self._run(number))]
         return {"total_count": len(jobs), "jobs": jobs}
 
 

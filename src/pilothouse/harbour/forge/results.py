@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pilothouse.harbour.ci import CONTEXT
-from pilothouse.harbour.faults import Switches
-from pilothouse.harbour.forge.store import Row, Store
+
+if TYPE_CHECKING:
+    from pilothouse.harbour.faults import Switches
+    from pilothouse.harbour.forge.store import Row, Store
 
 FAULTY = "unit"
 BAD = {"failure", "timed_out", "cancelled", "action_required", "startup_failure"}

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pilothouse.harbour.forge.execution import Refused
 from pilothouse.harbour.forge.people import NAME, OWNER
-from pilothouse.harbour.forge.store import Row
+from pilothouse.harbour.forge.schema import Refused
+
+if TYPE_CHECKING:
+    from pilothouse.harbour.forge.store import Row
 
 WORD = re.compile(r'-?(?:\w+:)?(?:"[^"]*"|[^\s()"]+)')
 FIELDS = {"title", "body"}
@@ -63,7 +66,7 @@ class Search:
         """Whether an issue or a pull request is what is looked for."""
         return all(self._holds(term, row) is not term.negated for term in self.terms)
 
-    def _holds(self, term: Term, row: Row) -> bool:
+    def _holds(self, term: Term, row: Row) -> bool:  # noqa: PLR0911 (one answer a qualifier)
         found = set(term.values)
         match term.name:
             case "":
@@ -74,7 +77,11 @@ class Search:
                 return bool({"pull": {"pr", "pull-request"}, "issue": {"issue"}}[row["kind"]] & found)
             case "state" | "is" if found <= {"open", "closed", "merged", "unmerged"}:
                 state = row["state"].lower()
-                names = {state} | ({"closed"} if state == "merged" else set()) | (set() if state == "merged" else {"unmerged"})
+                names = (
+                    {state}
+                    | ({"closed"} if state == "merged" else set())
+                    | (set() if state == "merged" else {"unmerged"})
+                )
                 return bool(names & found)
             case "label":
                 return bool(found & {label.lower() for label in self.labels(row)})

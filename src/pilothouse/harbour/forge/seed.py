@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.harbour import story
 from pilothouse.harbour.forge.store import Row, Store, stamp
-from pilothouse.harbour.history import Landed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pilothouse.harbour.history import Landed
 
 HOUR = 3600
 
@@ -25,17 +29,20 @@ def _rows(landed: list[Landed]) -> Iterator[tuple[str, Row]]:
     for issue in story.ISSUES:
         times = {"created": stamp(landed[-1].at - 90 * HOUR), "updated": stamp(landed[-1].at - 90 * HOUR)}
         solved = issue.number == story.SOLVED
-        yield "threads", {
-            "number": issue.number,
-            "kind": "issue",
-            "title": issue.title,
-            "body": issue.body,
-            "author": issue.author,
-            "state": "CLOSED" if solved else "OPEN",
-            "closed": times["updated"] if solved else None,
-            "labels": list(issue.labels),
-            **times,
-        }
+        yield (
+            "threads",
+            {
+                "number": issue.number,
+                "kind": "issue",
+                "title": issue.title,
+                "body": issue.body,
+                "author": issue.author,
+                "state": "CLOSED" if solved else "OPEN",
+                "closed": times["updated"] if solved else None,
+                "labels": list(issue.labels),
+                **times,
+            },
+        )
     for place in landed:
         if place.change.number:
             yield "threads", _pull(place)

@@ -7,20 +7,24 @@ import socketserver
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pilothouse.harbour.faults import Switches
-from pilothouse.harbour.forge.execution import Schema, answer
+from pilothouse.harbour.forge.execution import answer
 from pilothouse.harbour.forge.mutations import Mutations
 from pilothouse.harbour.forge.origin import Origin
 from pilothouse.harbour.forge.queries import Queries
 from pilothouse.harbour.forge.rest import Reply, Rest
 from pilothouse.harbour.forge.results import Results
-from pilothouse.harbour.forge.store import Store
+from pilothouse.harbour.forge.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pilothouse.harbour.forge.store import Store
 
 SLOW_SECONDS = 0.7
 MOST_BYTES = 8 << 20
@@ -50,7 +54,7 @@ class Forge:
             reply = self._refused(headers) or self._answered(method, target, body)
         except ValueError:
             reply = Reply(400, {"message": "Problems parsing JSON"})
-        except Exception as error:  # a mistake of the sandbox must look like one, never like an answer
+        except Exception as error:  # noqa: BLE001 (a mistake of the sandbox must look like one, never like an answer)
             traceback.print_exc()
             reply = Reply(500, {"message": f"the sandbox's forge broke: {error!r}"})
         entry = {"method": method, "target": target, "body": body, "status": reply.status, "reply": reply.body}
@@ -65,16 +69,21 @@ class Forge:
         if "forge-500" in on:
             return Reply(500, {"message": "Server Error"})
         if not headers.get("authorization", "").partition(" ")[2].strip():
-            return Reply(401, {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest", "status": "401"})
+            return Reply(
+                401,
+                {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest", "status": "401"},
+            )
         if headers.get("host", "") not in HOSTS:
             return Reply(404, {"message": f"the harbour is not {headers.get('host')}"})
         return None
 
-    def _answered(self, method: str, target: str, body: Any) -> Reply:  # noqa: ANN401
+    def _answered(self, method: str, target: str, body: Any) -> Reply:
         if urlsplit(target).path == "/graphql":
             if method != "POST" or not isinstance(body, dict):
                 return Reply(400, {"message": "A query attribute must be specified and must be a string."})
-            return Reply(200, answer(self._schema, {"query": self._queries.root, "mutation": self.mutations.root}, body))
+            return Reply(
+                200, answer(self._schema, {"query": self._queries.root, "mutation": self.mutations.root}, body)
+            )
         return self._rest.answer(method, target, body)
 
 
@@ -114,7 +123,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _answer
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Every method is answered by the forge, which knows what it knows."""
+        if name.startswith("do_"):
+            return self._answer
+        raise AttributeError(name)
 
     def address_string(self) -> str:
         """A unix socket has no address to log."""

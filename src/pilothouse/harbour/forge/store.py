@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 SCHEMA = """
 CREATE TABLE labels (name TEXT PRIMARY KEY, color TEXT NOT NULL, description TEXT NOT NULL);
@@ -79,7 +81,7 @@ class Store:
         marks = ", ".join("?" * len(values))
         flat = [json.dumps(value) if isinstance(value, (list, dict)) else value for value in values.values()]
         with self._lock:
-            cursor = self._connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", flat)  # noqa: S608
+            cursor = self._connection.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", flat)
             return cursor.lastrowid or 0
 
     def put_all(self, rows: Iterable[tuple[str, Row]]) -> None:
@@ -94,7 +96,14 @@ class Store:
         """Opens an issue or a pull request under the next number."""
         with self._lock:
             number = self.rows("SELECT coalesce(max(number), 0) + 1 AS number FROM threads")[0]["number"]
-            common = {"number": number, "kind": kind, "author": author, "state": "OPEN", "created": now(), "updated": now()}
+            common = {
+                "number": number,
+                "kind": kind,
+                "author": author,
+                "state": "OPEN",
+                "created": now(),
+                "updated": now(),
+            }
             self.put("threads", **common, **values)
             return self.thread(number, kind) or {}
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pilothouse.harbour.forge.connections import Page, connection
 from pilothouse.harbour.forge.objects import CommitObjects, Object, account, reactions
 from pilothouse.harbour.forge.origin import NotMergeable
 from pilothouse.harbour.forge.people import OWNER, REPOSITORY
-from pilothouse.harbour.forge.store import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pilothouse.harbour.forge.store import Row
 
 
 class ThreadObjects(CommitObjects):
@@ -62,7 +66,14 @@ class ThreadObjects(CommitObjects):
         flags = {"includesCreatedEdit": False, "isMinimized": False, "minimizedReason": None, "viewerDidAuthor": True}
         url = f"{REPOSITORY}/issues/{row['thread']}#issuecomment-{row['id']}"
         who = {"author": account(row["author"]), "authorAssociation": "MEMBER", "body": row["body"], "url": url}
-        return {"__typename": "IssueComment", "id": f"IC_{row['id']}", "reactionGroups": reactions(), **who, **times, **flags}
+        return {
+            "__typename": "IssueComment",
+            "id": f"IC_{row['id']}",
+            "reactionGroups": reactions(),
+            **who,
+            **times,
+            **flags,
+        }
 
     def issue(self, row: Row) -> Object:
         """An issue."""
@@ -78,6 +89,10 @@ class ThreadObjects(CommitObjects):
         """A page of pull requests."""
         return connection("PullRequestConnection", map(self.pull, rows))
 
+    def base(self, row: Row) -> str:
+        """The commit that a pull request is to be merged onto, or was made from."""
+        return self.origin.ref(f"refs/heads/{row['base']}") if row["state"] == "OPEN" else str(row["base_sha"])
+
     def head(self, row: Row) -> str:
         """The newest commit of a pull request: an open one follows its branch."""
         tip = self.origin.ref(f"refs/heads/{row['head']}") if row["state"] == "OPEN" else ""
@@ -85,16 +100,21 @@ class ThreadObjects(CommitObjects):
 
     def commits(self, row: Row) -> list[str]:
         """The commits of a pull request, oldest first."""
-        base = self.origin.ref(f"refs/heads/{row['base']}") if row["state"] == "OPEN" else row["base_sha"]
-        return self.origin.between(base, self.head(row))
+        return self.origin.between(self.base(row), self.head(row))
 
     def pull(self, row: Row) -> Object:
         """A pull request."""
         common = {"__typename": "PullRequest", "id": f"PR_{row['number']}", "fullDatabaseId": str(row["number"])}
-        return common | self._thread(row) | self._branches(row) | self._merge(row) | self._reviews(row) | self._content(row)
+        return (
+            common
+            | self._thread(row)
+            | self._branches(row)
+            | self._merge(row)
+            | self._reviews(row)
+            | self._content(row)
+        )
 
     def _branches(self, row: Row) -> Object:
-        base = self.origin.ref(f"refs/heads/{row['base']}")
         return {
             "headRefName": row["head"],
             "headRefOid": self.head(row),
@@ -102,7 +122,7 @@ class ThreadObjects(CommitObjects):
             "headRepository": lambda **_: self.repository(),
             "headRepositoryOwner": account(OWNER),
             "baseRefName": row["base"],
-            "baseRefOid": base if row["state"] == "OPEN" else row["base_sha"],
+            "baseRefOid": lambda **_: self.base(row),
             "baseRef": lambda **_: self.ref(f"refs/heads/{row['base']}"),
             "baseRepository": lambda **_: self.repository(),
             "isCrossRepository": False,
@@ -181,16 +201,21 @@ class ThreadObjects(CommitObjects):
             "additions": lambda **_: sum(change.added for change in self.origin.changes(base, head)),
             "deletions": lambda **_: sum(change.deleted for change in self.origin.changes(base, head)),
             "changedFiles": lambda **_: len(self.origin.changes(base, head)),
-            "files": lambda **page: connection("PullRequestChangedFileConnection", self._files(base, head))(**page),
-            "commits": lambda **page: connection("PullRequestCommitConnection", self._commits(row))(**page),
+            "files": lambda **page: connection("PullRequestChangedFileConnection", self._files(base, head))(**page),  # noqa: PLW0108
+            "commits": lambda **page: connection("PullRequestCommitConnection", self._commits(row))(**page),  # noqa: PLW0108
             "closingIssuesReferences": connection("IssueConnection", []),
             "statusCheckRollup": lambda **_: self.rollup(head),
         }
 
     def _files(self, base: str, head: str) -> list[Object]:
-        counts = [(change, {"additions": change.added, "deletions": change.deleted}) for change in self.origin.changes(base, head)]
+        counts = [
+            (change, {"additions": change.added, "deletions": change.deleted})
+            for change in self.origin.changes(base, head)
+        ]
         typename = "PullRequestChangedFile"
-        return [{"__typename": typename, "path": change.path, "changeType": change.kind, **more} for change, more in counts]
+        return [
+            {"__typename": typename, "path": change.path, "changeType": change.kind, **more} for change, more in counts
+        ]
 
     def _commits(self, row: Row) -> list[Object]:
         typename = "PullRequestCommit"

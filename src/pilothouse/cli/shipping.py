@@ -1,0 +1,174 @@
+"""ship, run, rollback, and plain words: requests that start a run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pilothouse import intent
+from pilothouse.app import Pilothouse, Request, os_user
+from pilothouse.cli.following import follow, progress_of
+from pilothouse.cli.surface import Surface
+from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
+from pilothouse.render.acts import sentence
+from pilothouse.render.course import versions
+from pilothouse.render.screen import BLANK, Line, Tone, line
+from pilothouse.render.text import safe, short, wrap
+from pilothouse.views import detailed_json, run_json, schema
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse.guard.state import RunState
+
+SEVERITIES = ("critical", "high", "medium", "low")
+
+
+def start(
+    surface: Surface, request: Request, *, detach: bool = False, approvals: str = "", command: str = "ship"
+) -> int:
+    """Start what is asked for, and follow it; the exit code."""
+    app = surface.app()
+    who = os_user("terminal")
+    if request.dry_run:
+        return _rehearse(surface, app, request, command)
+    run = app.start(request, who)
+    if detach:
+        return _detached(surface, app, run, approvals, command)
+    return follow(surface, app, run, approvals=approvals, command=command)
+
+
+def rollback(
+    surface: Surface, product: str, to: str, severity: str, reason: str, *, dry_run: bool, detach: bool, approvals: str,
+    restore: bool = False,
+) -> int:  # fmt: skip
+    """Plan a rollback, ask where policy says so, roll back."""
+    if severity not in SEVERITIES:
+        raise UsageError("bad-severity", f"{severity!r} is no severity", f"one of: {', '.join(SEVERITIES)}")
+    if not reason.strip():
+        raise UsageError("reason-missing", "a rollback goes on the record and needs a reason", "add: --reason '…'")
+    inputs: dict[str, Json] = {"severity": severity, "reason": reason.strip()[:500]}
+    if restore:
+        inputs["restore_database"] = True
+    request = Request(product, workflow="rollback", version=to, inputs=inputs, dry_run=dry_run)
+    return start(surface, request, detach=detach, approvals=approvals, command="rollback")
+
+
+def say(surface: Surface, words: Sequence[str], *, detach: bool, approvals: str, dry_run: bool, commands: Sequence[str]) -> int:
+    """Start what plain words ask for (INT-1); nothing starts where a word is not understood."""
+    from pilothouse import config  # noqa: PLC0415
+    from pilothouse.playbook.find import list_workflows  # noqa: PLC0415
+
+    text = " ".join(words)
+    near = _near(words, commands)
+    try:
+        folder = surface.folder()
+    except UsageError as nowhere:
+        if near:
+            raise UsageError("no-such-command", f"there is no command {words[0]!r}", near) from nowhere
+        raise
+    configuration = config.load(folder)
+    heard = intent.parse(
+        text, tuple(configuration.products), workflows=tuple(item.name for item in list_workflows(folder)),
+        default_workflow=configuration.workflow,
+    )  # fmt: skip
+    match heard:
+        case intent.Intent():
+            _remark(surface, heard)
+            return _start_intent(surface, heard, detach=detach, approvals=approvals, dry_run=dry_run)
+        case intent.Clarify():
+            raise UsageError(heard.reason_code, heard.question, "one of: " + ", ".join(heard.choices))
+        case _:
+            raise UsageError(heard.reason_code, heard.message, near or _examples(heard.choices))
+
+
+def _start_intent(surface: Surface, heard: intent.Intent, *, detach: bool, approvals: str, dry_run: bool) -> int:
+    dry = dry_run or heard.dry_run
+    if heard.workflow == "rollback":
+        return rollback(
+            surface, heard.product, heard.version or "", heard.severity or "high", heard.reason or "asked for in plain words",
+            dry_run=dry, detach=detach, approvals=approvals,
+        )  # fmt: skip
+    request = Request(heard.product, heard.workflow, heard.version or heard.bump or "", {}, dry)
+    return start(surface, request, detach=detach, approvals=approvals)
+
+
+def _remark(surface: Surface, heard: intent.Intent) -> None:
+    """What was understood, before anything starts."""
+    if surface.quiet:
+        return
+    what = [f"{heard.workflow} of {heard.product}"]
+    what += [heard.version or heard.bump or ""]
+    what += ["dry run" if heard.dry_run else ""]
+    surface.aside().write([line((f" Understood: {', '.join(filter(None, what))}", Tone.DIM))])
+
+
+def _near(words: Sequence[str], commands: Sequence[str]) -> str:
+    """The command that was perhaps meant, as a hint."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    near = get_close_matches(words[0], commands, 1)
+    return f"did you mean: pilothouse {' '.join([near[0], *words[1:]])}" if near else ""
+
+
+def _examples(examples: Sequence[str]) -> str:
+    return "for example: " + "; ".join(f'pilothouse "{example}"' for example in examples[:3])
+
+
+def _detached(surface: Surface, app: Pilothouse, run: str, approvals: str, command: str) -> int:
+    """Let another process of ours follow the run; what it prints goes to a file of the project."""
+    log = app.project / ".pilothouse" / f"{run}.log"
+    argv = [sys.executable, "-P", "-m", "pilothouse.cli.main", "--project", os.fspath(app.project), "resume", run]
+    argv += ["--approvals", approvals] if approvals else []
+    with log.open("ab") as out:
+        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=app.project)
+    surface.answer(
+        lambda: {"schema": schema(command), "runs": [run_json(app.find(run))]},
+        lambda: [
+            line(" Started ", (run, Tone.STRONG), " in the background."),
+            line(f" Look: pilothouse status {run}      Log: .pilothouse/{run}.log"),
+        ],
+    )
+    return EXIT_DONE
+
+
+def _rehearse(surface: Surface, app: Pilothouse, request: Request, command: str) -> int:
+    progress = progress_of(surface, app)
+    with progress:
+        state, problems = app.rehearse(request, os_user("terminal"))
+        progress.end(state)
+    surface.answer(lambda: _rehearsed_json(state, problems, command), lambda: _plan_lines(surface, state, problems))
+    return EXIT_REFUSED if problems else EXIT_DONE
+
+
+def _rehearsed_json(state: RunState, problems: Sequence[str], command: str) -> Mapping[str, Json]:
+    from pilothouse.render.course import Times  # noqa: PLC0415
+
+    plan = [act.as_json() for act in state.plan.acts] if state.plan else []
+    told = detailed_json(state, Times(), command)
+    return {**told, "dry_run": True, "problems": list(problems), "plan": [*plan]}
+
+
+def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str]) -> list[Line]:
+    width = surface.out().width
+    lines: list[Line] = [BLANK]
+    if state.plan is not None:
+        before, after = versions(state)
+        lines.append(line(" ", (f"Would do, from {before} to {after or 'the next version'}:", Tone.STRONG)))
+        main = [act for act in state.plan.acts if act.branch == "main"]
+        for number, act in enumerate(main, 1):
+            covered = ("   after approval", Tone.WAIT) if act.checkpoint else ("", Tone.DIM)
+            lines.append(line(f"  {number:2d} {sentence(act.tool, act.arguments)}", covered))
+        for branch in sorted({act.branch for act in state.plan.acts} - {"main"}):
+            acts = "; ".join(sentence(act.tool, act.arguments) for act in state.plan.acts if act.branch == branch)
+            lines += [line("   ", (part, Tone.DIM)) for part in wrap(f"only if it goes wrong ({branch}): {acts}", width - 4)]
+        lines.append(line((f" plan {short(state.plan.digest)}   ({state.plan.digest})", Tone.DIM)))
+    lines += [BLANK]
+    if problems:
+        lines.append(line(" ", ("It would be refused now:", Tone.BAD)))
+        lines += [line("   ", part) for problem in problems for part in wrap(safe(problem, 400), width - 4)]
+    else:
+        lines.append(line(" ", ("Nothing was changed.", Tone.STRONG), " The real run would make this same plan."))
+    return lines

@@ -1,0 +1,195 @@
+"""Whether this machine and this project can ship: tools, versions, credentials, ledger, remote (INT-5)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import PilothouseError
+from pilothouse.project import find_project
+
+if TYPE_CHECKING:
+    from pilothouse.settings import Configuration, Product
+
+OK, WARN, BAD = "ok", "warn", "bad"
+TIMEOUT = 15.0  # seconds a tool may take to say its version, or a remote to answer
+
+# Least versions, and why.
+LEAST: Mapping[str, tuple[tuple[int, ...], str]] = {
+    "git": ((2, 38), "merge-tree --write-tree merges without a checkout"),
+    "gh": ((2, 20), "api and release with --json"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. ``level`` is ok, warn or bad; ``told`` never holds a credential's value."""
+
+    name: str
+    level: str
+    told: str
+    hint: str = ""
+
+
+def examine(project: Path | None, environ: Mapping[str, str] | None = None) -> tuple[Check, ...]:
+    """Everything, in the order in which one would mend it.
+
+    Args:
+        project: as ``--project`` said it, or None: the nearest folder upwards; none at all is a warning only.
+        environ: the conductor's environment.
+    """
+    env = os.environ if environ is None else environ
+    checks = [_platform(), _python(), *_tools(env)]
+    try:
+        folder = find_project(project or Path.cwd())
+    except PilothouseError as error:
+        return (*checks, Check("project", WARN if project is None else BAD, error.message, error.hint))
+    return (*checks, *_project(folder, env))
+
+
+def _platform() -> Check:
+    name = f"{platform.system()} {platform.release()}"
+    if sys.platform.startswith(("linux", "darwin")):
+        return Check("platform", OK, name)
+    return Check("platform", BAD, f"{name} is not supported", "use Linux or macOS; on Windows, work inside WSL2")
+
+
+def _python() -> Check:
+    told = f"{platform.python_version()}, sqlite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info < (3, 35):
+        return Check("python", BAD, told, "sqlite 3.35 or later is needed")
+    return Check("python", OK, told)
+
+
+def _tools(env: Mapping[str, str]) -> Iterator[Check]:
+    for name in ("git", "gh"):
+        yield _versioned(name, env)
+    found = shutil.which("ssh-keygen", path=env.get("PATH"))
+    hint = "" if found else "install OpenSSH's client; signatures on approvals need it"
+    yield Check("ssh-keygen", OK if found else WARN, found or "not found", hint)
+
+
+def _versioned(name: str, env: Mapping[str, str]) -> Check:
+    path = shutil.which(name, path=env.get("PATH"))
+    least, why = LEAST[name]
+    wanted = ".".join(map(str, least))
+    if path is None:
+        return Check(name, BAD, "not found on the PATH", f"install {name} {wanted} or later")
+    said = _run([path, "--version"], env)
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said or "")
+    if match is None:
+        return Check(name, BAD, f"{path} does not say its version", f"install {name} {wanted} or later")
+    version = tuple(int(part) for part in match.groups(default="0"))
+    told = f"{match.group(0)} ({path})"
+    if version < least:
+        return Check(name, BAD, told, f"{wanted} or later is needed: {why}")
+    return Check(name, OK, told)
+
+
+def _run(argv: list[str], env: Mapping[str, str], cwd: Path | None = None) -> str | None:
+    """What a program says, or None where it fails; it never asks anything."""
+    quiet = {**env, "GIT_TERMINAL_PROMPT": "0", "GH_PROMPT_DISABLED": "1"}
+    try:
+        done = subprocess.run(
+            argv, env=quiet, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _project(folder: Path, env: Mapping[str, str]) -> Iterator[Check]:
+    from pilothouse import config  # noqa: PLC0415 - pydantic and ruamel; only where there is a project
+
+    try:
+        configuration = config.load(folder)
+    except PilothouseError as error:
+        yield Check("project", BAD, error.message, error.hint)
+        return
+    yield Check("project", OK, f"{folder}: {', '.join(configuration.products)}")
+    yield from _playbook(folder, configuration)
+    for product in configuration.products.values():
+        yield from _product(folder, product, env)
+    yield _ledger(folder)
+    yield _state(folder)
+
+
+def _playbook(folder: Path, configuration: Configuration) -> Iterator[Check]:
+    from pilothouse import inventory  # noqa: PLC0415
+
+    try:
+        inventory.workflow(folder, configuration.workflow)
+    except PilothouseError as error:
+        yield Check("workflow", BAD, error.message, error.hint)
+        return
+    yield Check("workflow", OK, f"{configuration.workflow} is sound")
+
+
+def _product(folder: Path, product: Product, env: Mapping[str, str]) -> Iterator[Check]:
+    for environment in product.environments.values():
+        missing = [name for name in environment.credentials if not env.get(name)]
+        name = f"{environment.name}"
+        if missing:
+            yield Check(name, BAD, f"missing: {', '.join(missing)}", "set them in the conductor's environment")
+        else:
+            yield Check(name, OK, f"credentials present: {', '.join(environment.credentials) or 'none needed'}")
+    forge = product.forge.credentials if product.forge else ()
+    lacking = [name for name in forge if not env.get(name)]
+    if lacking:
+        yield Check("forge", BAD, f"missing: {', '.join(lacking)}", "set them in the conductor's environment")
+    elif product.forge:
+        yield Check("forge", OK, f"{product.forge.repository}: credentials present: {', '.join(forge) or 'none needed'}")
+    git = shutil.which("git", path=env.get("PATH"))
+    heads = _run([git, "ls-remote", "--heads", "--", product.remote, product.base], env, folder) if git else None
+    if heads is None:
+        yield Check("remote", BAD, f"{product.remote} does not answer", f"try: git ls-remote {product.remote}")
+    elif not heads.strip():
+        yield Check("remote", BAD, f"{product.remote} has no branch {product.base}", "push it, or name another base")
+    else:
+        yield Check("remote", OK, f"{product.remote} has {product.base} at {heads[:7]}")
+
+
+def _ledger(folder: Path) -> Check:
+    path = folder / ".pilothouse" / "ledger.db"
+    if not path.exists():
+        return Check("ledger", OK, "none yet")
+    from pilothouse.ledger.chain import verify  # noqa: PLC0415
+    from pilothouse.ledger.sqlite import SqliteJournal  # noqa: PLC0415
+
+    try:
+        journal = SqliteJournal(path, read_only=True)
+        try:
+            found = {name: verify(journal.entries(name), name) for name in journal.chains()}
+        finally:
+            journal.close()
+    except PilothouseError as error:
+        return Check("ledger", BAD, error.message, error.hint)
+    bad = [name for name, item in found.items() if not item.ok]
+    if bad:
+        return Check("ledger", BAD, f"does not verify: {', '.join(bad)}", "look: pilothouse audit verify")
+    return Check("ledger", OK, f"{sum(item.entries for item in found.values())} entries, every hash fits")
+
+
+def _state(folder: Path) -> Check:
+    from pilothouse.app import Pilothouse  # noqa: PLC0415
+    from pilothouse.stateview import differences  # noqa: PLC0415
+
+    app = Pilothouse(folder)
+    try:
+        found = differences(app)
+    except PilothouseError as error:
+        return Check("state.yml", BAD, error.message, error.hint)
+    finally:
+        app.close()
+    if found.differences:
+        return Check("state.yml", BAD, "was edited where Pilothouse renders it", "look: pilothouse state check")
+    return Check("state.yml", OK, found.why or "is what the ledger says")

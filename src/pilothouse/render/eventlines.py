@@ -1,0 +1,73 @@
+"""One event of the ledger in one line of words, for ``audit show``."""
+
+from __future__ import annotations
+
+from pilothouse import events as e
+from pilothouse.render.acts import sentence
+from pilothouse.render.text import count, safe, short
+
+
+def told(event: e.Event) -> str:
+    """What an event says; untrusted text is escaped and bounded."""
+    return safe(_told(event.fact), 300)
+
+
+def _told(fact: e.Fact) -> str:  # noqa: PLR0911, C901 - one arm a kind of event, as the ledger has them
+    match fact:
+        case e.Started():
+            return f"{fact.workflow} of {fact.product} {fact.from_version} from {short(fact.to_sha)}, by {fact.started_by}"
+        case e.Observed():
+            return f"{fact.evidence} {fact.step}: {fact.summary or fact.tool}"
+        case e.Judged():
+            return f"{fact.step}/{fact.gate}: {'pass' if fact.passed else fact.reason_code}, {fact.message}"
+        case e.VerdictGiven():
+            return f"{fact.agent} says {fact.answer} at {fact.step} (by {fact.by}): {'; '.join(fact.reasons)}"
+        case e.HoldLifted():
+            return f"{fact.step}, by {fact.who}: {fact.reason}"
+        case e.Planned():
+            return f"{count(len(fact.acts), 'act')}, plan {short(fact.digest)}"
+        case e.Skipped():
+            return f"{fact.step}: {fact.why}"
+        case e.Intended():
+            return f"{fact.step}: {sentence(fact.tool, fact.arguments)}" + (f" (attempt {fact.attempt})" if fact.attempt > 1 else "")
+        case e.Done():
+            return f"{fact.evidence} {fact.step}: {fact.summary}" + (" (found done)" if fact.found else "")
+        case e.Failed() | e.Refused() | e.Halted():
+            return f"{fact.step}: {fact.reason_code}, {fact.message}"
+        case e.WatchOpened():
+            return f"{fact.step} until {fact.ends_at[11:19]}"
+        case e.Sampled() | e.WatchClosed():
+            return f"{fact.step}: {fact.outcome}, {fact.message}"
+        case e.Branched():
+            return f"to {fact.branch} at {fact.at_step}, severity {fact.severity}: {fact.message}"
+        case _:
+            return _of_people(fact)
+
+
+def _of_people(fact: e.Fact) -> str:  # noqa: PLR0911 - as above
+    match fact:
+        case e.CheckpointOpened():
+            changed = f", {count(len(fact.difference), 'difference')}" if fact.difference else ""
+            return f"{fact.checkpoint}: approval {short(fact.approval_digest)}, until {fact.expires_at[:16]}{changed}"
+        case e.WordDrawn():
+            return f"{fact.checkpoint} on {fact.channel}"
+        case e.WordSpent():
+            return f"{fact.checkpoint}: {'matched' if fact.matched else f'entered {fact.entered!r}, not {fact.presented}'}"
+        case e.Approved():
+            return f"{fact.checkpoint} by {fact.who} ({fact.channel}, {fact.authentication}), {short(fact.approval_digest)}"
+        case e.Rejected():
+            return f"{fact.checkpoint} by {fact.who}: {fact.reason}"
+        case e.CheckpointExpired():
+            return fact.checkpoint
+        case e.Resumed():
+            return f"by {fact.who} ({fact.channel})"
+        case e.Settled():
+            return f"{fact.step} as {fact.presence} by {fact.who}: {fact.reason}"
+        case e.Aborted():
+            return f"by {fact.who}: {fact.reason}"
+        case e.Superseded():
+            return f"by {fact.by}"
+        case e.Ended():
+            return f"{fact.outcome}: {fact.message}"
+        case _:
+            return ""
