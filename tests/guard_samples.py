@@ -6,7 +6,9 @@ from pilothouse.settings import Deploy, Environment, Health, Product, Readiness,
 
 
 def product(**changes):
-    environment = Environment("production", "http://x", Deploy("push", "deploy/production"), Health("/health", "/version"))
+    environment = Environment(
+        "production", "http://x", Deploy("push", "deploy/production"), Health("/health", "/version")
+    )
     fields = {
         "name": "acme", "title": "Acme", "path": ".", "remote": "origin", "base": "main", "forge": None,
         "versioning": Versioning(), "readiness": Readiness(checks=("unit", "lint"), allow_skipped=("lint",)), "suites": {},

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 
 from pilothouse.app import Request, os_user
-from pilothouse.guard.state import fold
+from pilothouse.guard.fold import fold
 
 
 def ship(app, **request):

@@ -13,7 +13,9 @@ TOOLS = ROOT / "tools" / "pilothouse_tools"
 
 
 def modules(*folders):
-    return [path for folder in folders for path in sorted(folder.rglob("*.py")) if "harbour/acme" not in path.as_posix()]
+    return [
+        path for folder in folders for path in sorted(folder.rglob("*.py")) if "harbour/acme" not in path.as_posix()
+    ]
 
 
 def calls(path, name):
@@ -35,8 +37,9 @@ def where(name, *folders):
 def test_effects_are_applied_in_perform_and_nowhere_else():
     """``apply`` of a tool is called by perform, and by the toolbox that passes it on to the tool itself."""
     assert where("apply", ENGINE) == {"src/pilothouse/engine/perform.py"}
-    # The deploy tool passes on to the deployment model that the configuration names.
-    assert where("apply", TOOLS) == {"tools/pilothouse_tools/toolbox.py", "tools/pilothouse_tools/act/deploy.py"}
+    # Two tools pass on to what the configuration names: a deployment model, a configured command.
+    inside = {"tools/pilothouse_tools/act/deploy.py", "tools/pilothouse_tools/act/database.py"}
+    assert where("apply", TOOLS) - inside == {"tools/pilothouse_tools/toolbox.py"}
 
 
 def test_intents_are_written_by_perform_and_nowhere_else():
@@ -44,7 +47,7 @@ def test_intents_are_written_by_perform_and_nowhere_else():
 
 
 def test_outcomes_are_written_by_perform_and_nowhere_else():
-    assert where("Done", ENGINE, TOOLS) <= {"src/pilothouse/engine/perform.py", "src/pilothouse/guard/state.py"}
+    assert where("Done", ENGINE, TOOLS) == {"src/pilothouse/engine/perform.py", "src/pilothouse/guard/fold.py"}
 
 
 def test_acts_are_performed_by_advance_after_a_decision_of_the_guard():

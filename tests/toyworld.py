@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from conftest import SteppingClock
-
 from pilothouse.engine.world import World
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.ledger.memory import MemoryJournal
@@ -35,7 +34,9 @@ NAMES = {"environment": Argument("environment"), "value": Argument("text", requi
 
 
 def spec(name, kind, effect=None):
-    return ToolSpec(name, kind, name, NAMES, {"value": "text"}, None if kind is Kind.ACT else Reach.WORKSPACE, True, effect)
+    return ToolSpec(
+        name, kind, name, NAMES, {"value": "text"}, None if kind is Kind.ACT else Reach.WORKSPACE, True, effect
+    )
 
 
 @dataclass

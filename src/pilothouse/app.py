@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import InvalidFile, LeaseLost, RequestRefused, UsageError
-from pilothouse.guard.state import RunState, fold
+from pilothouse.guard.fold import fold
+from pilothouse.guard.state import RunState
 from pilothouse.model import Person
 from pilothouse.ports import Boundary, Clock, Journal, Personas
 
@@ -43,7 +44,7 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        import time  # noqa: PLC0415
+        import time
 
         time.sleep(max(0.0, seconds))
 
@@ -106,7 +107,7 @@ class Pilothouse:
     def journal(self) -> Journal:
         """The project's ledger, opened on first use."""
         if self._journal is None:
-            from pilothouse.ledger.sqlite import SqliteJournal  # noqa: PLC0415
+            from pilothouse.ledger.sqlite import SqliteJournal
 
             folder = self.project / FOLDER
             folder.mkdir(exist_ok=True)
@@ -166,7 +167,7 @@ class Pilothouse:
             UsageError: unknown product or workflow, invalid files.
             RequestRefused: the product is busy, or there is nothing to roll back.
         """
-        from pilothouse import starting  # noqa: PLC0415
+        from pilothouse import starting
 
         return starting.start(self, request, who)
 
@@ -176,7 +177,7 @@ class Pilothouse:
         Returns:
             The state with its plan, and the reasons why the real run would be refused now.
         """
-        from pilothouse import starting  # noqa: PLC0415
+        from pilothouse import starting
 
         return starting.rehearse(self, request, who)
 
@@ -184,7 +185,7 @@ class Pilothouse:
 
     def world(self, state: RunState) -> World:
         """The world of a run that exists: from the bytes that its Started holds, never from what lies about now."""
-        from pilothouse.composition import world_of  # noqa: PLC0415
+        from pilothouse.composition import world_of
 
         return world_of(self, state.run, state.started, state.started_at)
 
@@ -195,7 +196,7 @@ class Pilothouse:
             RequestRefused: another conductor is at work on the product.
             LedgerError: the ledger cannot be read or written.
         """
-        from pilothouse.engine.advance import advance  # noqa: PLC0415
+        from pilothouse.engine.advance import advance
 
         state = self.find(run)
         world = world or self.world(state)
@@ -225,7 +226,7 @@ class Pilothouse:
 
     @contextmanager
     def _holding(self, chain: str) -> Iterator[Callable[[], Lease | None]]:
-        from pilothouse.ledger.heartbeat import holding  # noqa: PLC0415
+        from pilothouse.ledger.heartbeat import holding
 
         holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._bury_dead_holder(chain)
@@ -251,7 +252,7 @@ class Pilothouse:
             self.journal.release(lease)
 
     def _render_state_file(self) -> None:
-        from pilothouse.stateview import render_state_file  # noqa: PLC0415
+        from pilothouse.stateview import render_state_file
 
         render_state_file(self)
 
@@ -263,7 +264,7 @@ class Pilothouse:
         Raises:
             UsageError: nothing to resume, or an exception without its reason.
         """
-        from pilothouse import people  # noqa: PLC0415
+        from pilothouse import people
 
         return people.resume(self, self.find(run), who, lift_hold=lift_hold, settle=settle, reason=reason)
 
@@ -273,25 +274,25 @@ class Pilothouse:
         Raises:
             RequestRefused: nothing waits, the word was wrong or late, the checkpoint expired.
         """
-        from pilothouse import people  # noqa: PLC0415
+        from pilothouse import people
 
         return people.approve(self, self.find(run), who, ask)
 
     def approve_scripted(self, state: RunState, checkpoint: str) -> bool:
         """Approve by the file that policy names, where it covers this checkpoint (APR-6)."""
-        from pilothouse import people  # noqa: PLC0415
+        from pilothouse import people
 
         return people.approve_scripted(self, state, checkpoint)
 
     def reject(self, run: str, who: Person, reason: str) -> RunState:
         """Reject what waits; durable."""
-        from pilothouse import people  # noqa: PLC0415
+        from pilothouse import people
 
         return people.reject(self, self.find(run), who, reason)
 
     def abort(self, run: str, who: Person, reason: str) -> RunState:
         """End a run; durable. An act that is under way gets its outcome recorded all the same."""
-        from pilothouse import people  # noqa: PLC0415
+        from pilothouse import people
 
         return people.abort(self, self.find(run), who, reason)
 

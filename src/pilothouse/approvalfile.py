@@ -75,5 +75,7 @@ def _moment(text: str, path: str, line: int) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidFile(path, line, f"{text!r} is no date", "write: 2027-01-31 or 2027-01-31T12:00:00+00:00") from error
+        raise InvalidFile(
+            path, line, f"{text!r} is no date", "write: 2027-01-31 or 2027-01-31T12:00:00+00:00"
+        ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

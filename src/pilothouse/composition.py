@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 def toolbox(app: Pilothouse, configuration: Configuration, product: str, run: str, started_at: str,
             templates: Mapping[str, str]) -> Tools:  # fmt: skip
     """The tools of one product, for one run."""
-    from pilothouse_tools.context import Context  # noqa: PLC0415
-    from pilothouse_tools.toolbox import Toolbox  # noqa: PLC0415
+    from pilothouse_tools.context import Context
+    from pilothouse_tools.toolbox import Toolbox
 
     scratch = app.project.resolve() / ".pilothouse" / "work"
     scratch.mkdir(parents=True, exist_ok=True)
     return Toolbox(
         Context(
-            product=configuration.products[product], project=app.project.resolve(), environ=app.environ, clock=app.clock,
-            templates=templates, scratch=scratch, run_id=run, started_at=started_at,
+            product=configuration.products[product], project=app.project.resolve(), environ=app.environ,
+            clock=app.clock, templates=templates, scratch=scratch, run_id=run, started_at=started_at,
         )
     )  # fmt: skip
 

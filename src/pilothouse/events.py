@@ -1,7 +1,7 @@
 """The facts of the ledger: one frozen class a kind of event, and a strict codec.
 
-Field types are str, int, bool, ``str | None``, ``tuple[str, ...]`` and ``dict`` (JSON). Reading refuses an unknown kind,
-a missing or unknown field and a wrong type: what the ledger holds is either understood whole or not at all (I32).
+Field types are str, int, bool, ``str | None``, ``tuple[str, ...]`` and ``dict`` (JSON). Reading refuses an unknown
+kind, a missing or unknown field and a wrong type: what the ledger holds is either understood whole or not at all (I32).
 """
 
 from __future__ import annotations
@@ -265,8 +265,9 @@ class WatchClosed:
 
 @dataclass(frozen=True, slots=True)
 class Branched:
-    """The run left its main line for a contingent branch of the plan; one that ``returns`` ends in a halt, from which
-    a resume goes back to the main line.
+    """The run left its main line for a contingent branch of the plan.
+
+    One that ``returns`` ends in a halt, from which a resume goes back to the main line.
     """
 
     branch: str
@@ -323,9 +324,10 @@ class Ended:
 
 
 Fact: TypeAlias = (
-    Started | Observed | Judged | VerdictGiven | HoldLifted | Planned | Skipped | CheckpointOpened | WordDrawn | WordSpent
-    | Approved | Rejected | CheckpointExpired | Intended | Done | Failed | Refused | Resumed | WatchOpened | Sampled
-    | WatchClosed | Branched | Halted | Settled | Aborted | Superseded | Ended
+    Started | Observed | Judged | VerdictGiven | HoldLifted | Planned | Skipped | CheckpointOpened
+    | WordDrawn | WordSpent | Approved | Rejected | CheckpointExpired | Intended | Done | Failed | Refused
+    | Resumed | WatchOpened | Sampled | WatchClosed | Branched | Halted | Settled | Aborted | Superseded
+    | Ended
 )  # fmt: skip
 
 _KINDS: dict[str, type[Fact]] = {

@@ -41,7 +41,8 @@ class EffectClass(StrEnum):
 
 # The types that arguments and results may have; a tool's door checks their grammar.
 ARGUMENT_TYPES = (
-    "sha", "ref", "version", "tag", "environment", "suite", "text", "names", "labels", "integer", "flag", "object", "key",
+    "sha", "ref", "version", "tag", "environment", "suite", "text", "names", "labels", "integer", "flag", "object",
+    "key",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def append(app: Pilothouse, state: RunState, *facts: Fact) -> RunState:
     Raises:
         ChainMoved: something happened meanwhile; look again.
     """
-    from pilothouse.ports import Head  # noqa: PLC0415
+    from pilothouse.ports import Head
 
     chain = state.started.product
     head = app.journal.head(chain)
@@ -100,9 +100,11 @@ def _not_matched(app: Pilothouse, state: RunState, name: str, spent: WordSpent, 
     append(app, state, spent)
     left = MAX_WORDS - wrong
     if spent.entered == spent.presented:
-        raise RequestRefused("word-late", "the word was older than 15 minutes; it is spent", "ask for a new one: approve")
-    raise RequestRefused("word-wrong", "that was not the word; it is spent and nothing was approved",
-                         f"you may ask for a new word {left} more time{'s' if left > 1 else ''}: approve again")  # fmt: skip
+        raise RequestRefused(
+            "word-late", "the word was older than 15 minutes; it is spent", "ask for a new one: approve"
+        )
+    hint = f"you may ask for a new word {left} more time{'s' if left > 1 else ''}: approve again"
+    raise RequestRefused("word-wrong", "that was not the word; it is spent and nothing was approved", hint)
 
 
 def _last_word(app: Pilothouse, state: RunState) -> str:
@@ -158,7 +160,9 @@ def _settled(state: RunState, settle: str, who: Person, reason: str) -> Settled:
     step, _, presence = settle.partition("=")
     act = state.acts.get(step)
     if act is None or act.open is None:
-        raise UsageError("nothing-to-settle", f"the act {step!r} has its outcome", f"see: pilothouse status {state.run}")
+        raise UsageError(
+            "nothing-to-settle", f"the act {step!r} has its outcome", f"see: pilothouse status {state.run}"
+        )
     if presence not in {Presence.APPLIED, Presence.ABSENT}:
         raise UsageError("bad-settlement", f"{settle!r} says neither applied nor absent", f"--settle {step}=applied")
     return Settled(step, presence, who.identity, who.channel, reason)

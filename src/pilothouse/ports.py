@@ -124,6 +124,6 @@ class Personas(Protocol):
         """A verdict on a step, given the evidence it reads (id to facts)."""
 
 
-# Called with the name of each boundary of an act (before-intent, after-intent, after-apply, after-outcome) and the step:
-# the crash suite kills there, nobody else does anything there.
+# Called with the name of each boundary of an act (before-intent, after-intent, after-apply, after-outcome) and the
+# step: the crash suite kills there, nobody else does anything there.
 Boundary = Callable[[str, str], None]

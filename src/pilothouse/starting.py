@@ -162,7 +162,7 @@ def _outline(workflow: Workflow) -> tuple[dict[str, Json], ...]:
 
 
 def _pin_rollback(app: Pilothouse, product: Product, inputs: dict[str, Json]) -> dict[str, Json]:
-    """What a stand-alone rollback goes from and to: recorded good versions only (I26), and never back from a rollback."""
+    """What a stand-alone rollback goes from and to: recorded good versions (I26), and never back from a rollback."""
     touched = [state for state in app.runs(product.name) if state.production_attempted()]
     if not touched:
         raise RequestRefused("nothing-to-roll-back", f"no run has shipped {product.name} yet")

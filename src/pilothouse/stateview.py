@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 
 from pilothouse import __version__, statefile
 from pilothouse.errors import InvalidFile
-from pilothouse.guard.state import MAIN, RunState, fold
+from pilothouse.guard.fold import fold
+from pilothouse.guard.state import MAIN, RunState
 from pilothouse.render.course import (
     Standing,
     current,

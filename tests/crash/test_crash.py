@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import SteppingClock
-from shipping import acts, follow, refs, ship, tables
 
+from conftest import SteppingClock
 from pilothouse import harbour as sandbox
 from pilothouse.app import Request, os_user
 from pilothouse.model import Kind
 from pilothouse.playbook.workflow import parse
+from shipping import acts, follow, refs, ship, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDARIES = ("before-intent", "after-intent", "after-apply", "after-outcome")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from toyworld import ToyTools, toy
 
 from pilothouse import events as e
 from pilothouse.engine.advance import advance
 from pilothouse.engine.world import iso
-from pilothouse.guard.state import fold
+from pilothouse.guard.fold import fold
 from pilothouse.model import EffectClass, Verdict
+from toyworld import ToyTools, toy
 
 ALL = {"staging/s", "production/1", "production/2", "production/3"}
 BOUNDARIES = ("before-intent", "after-intent", "after-apply", "after-outcome")
@@ -18,7 +18,13 @@ BOUNDARIES = ("before-intent", "after-intent", "after-apply", "after-outcome")
 def approve(world, **changes):
     state = fold(world.journal.read("acme"))
     card = state.checkpoints["go"].opened
-    fields = {"approval_digest": card.approval_digest, "who": "ceo", "channel": "t", "authentication": "x", "exception": None}
+    fields = {
+        "approval_digest": card.approval_digest,
+        "who": "ceo",
+        "channel": "t",
+        "authentication": "x",
+        "exception": None,
+    }
     world.journal.append("acme", "r-1", [e.Approved("go", **{**fields, **changes})], iso(world.now()))
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from story import START, act, approved, chained, opened, planned, started
 
 from pilothouse import events as e
 from pilothouse.guard.approval import (
@@ -20,8 +19,9 @@ from pilothouse.guard.approval import (
     may_ask,
     scripted_applies,
 )
-from pilothouse.guard.state import fold
+from pilothouse.guard.fold import fold
 from pilothouse.model import Refuse
+from story import START, act, approved, chained, opened, planned, started
 
 LATER = (START + timedelta(minutes=15)).isoformat()
 PLAN, CARD = planned(act("deploy")), opened()
@@ -47,7 +47,10 @@ def test_the_exact_word_matches_until_it_expires():
     assert not entry_matches("LAUNCH", "LAUNCH", LATER, START + timedelta(minutes=15))
 
 
-@given(st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)), st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)))
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)),
+    st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)),
+)
 def test_an_approval_of_other_contents_has_another_digest(one, other):
     assert (approval_digest(one) == approval_digest(other)) == (one == other)
     assert (difference(one, other) == ()) == (one == other)
@@ -81,7 +84,9 @@ def test_a_scripted_approval_covers_exactly_what_it_names():
 
 def test_a_scripted_approval_never_covers_a_checkpoint_that_opened_again():
     void = e.Failed("deploy", "plan-changed", "", "", "")
-    intent = e.Intended("deploy", "deploy.apply", {"environment": "production"}, "k", PLAN.digest, CARD.approval_digest, "main", 1)
+    intent = e.Intended(
+        "deploy", "deploy.apply", {"environment": "production"}, "k", PLAN.digest, CARD.approval_digest, "main", 1
+    )
     again = opened(pins={"deploy": {"main": "2"}})
     state = fold(chained(started(), PLAN, CARD, approved(CARD), intent, void, again))
     assert scripted_applies((entry(),), state, "go", START).reason_code == "changed-since-approved"

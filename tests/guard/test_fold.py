@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from story import START, act, approved, chained, done, failed, intended, observed, opened, planned, started
 
 from pilothouse import events as e
 from pilothouse.errors import ImpossibleHistory
-from pilothouse.guard.state import fold
+from pilothouse.guard.fold import fold
+from story import START, act, approved, chained, done, failed, intended, observed, opened, planned, started
 
 PLAN = planned(act("deploy"), act("undo", branch="rollback"))
 CARD = opened()
@@ -16,7 +16,12 @@ CARD = opened()
 def test_a_permitted_act_folds_to_done():
     state = fold(
         chained(
-            started(), PLAN, CARD, approved(CARD), intended(PLAN, "deploy", approval=CARD.approval_digest), done("deploy")
+            started(),
+            PLAN,
+            CARD,
+            approved(CARD),
+            intended(PLAN, "deploy", approval=CARD.approval_digest),
+            done("deploy"),
         )
     )
     assert state.acts["deploy"].done is not None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from guard_samples import product
-from story import SHA, START, chained, observed, started
 
+from guard_samples import product
 from pilothouse import events as e
+from pilothouse.guard.fold import fold
 from pilothouse.guard.gates import RULES, Bound, judge, to_look_again
-from pilothouse.guard.state import fold
 from pilothouse.model import Gate
 from pilothouse.settings import Policy, Readiness, Rollback
+from story import SHA, START, chained, observed, started
 
 
 def bound(policy=None, **changes):

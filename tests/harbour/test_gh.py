@@ -440,15 +440,18 @@ class Shape:
             self.object(type_, selections, value, path)
 
 
+def fits(template: str, path: str, ref: str) -> bool:
+    """Whether an address is of a template; `ref` is what a {ref} in it may be."""
+    pattern = re.sub(r"\\\{(\w+)\\\}", lambda name: ref if name[1] == "ref" else "[^/]+", re.escape(template))
+    return re.fullmatch(pattern, path) is not None
+
+
 def described(openapi: dict[str, Any], method: str, target: str, status: int) -> tuple[str, Any] | None:
     """The template and the schema that GitHub publishes for an answer."""
     path = target.partition("?")[0]
-    for anything in ("[^/]+", ".+"):  # a {ref} may hold slashes, but only where nothing more exact fits
+    for ref in ("[^/]+", ".+"):  # a {ref} may hold slashes, but only where nothing more exact fits
         for template, methods in openapi["paths"].items():
-            pattern = re.sub(
-                r"\\\{(\w+)\\\}", lambda name: anything if name[1] == "ref" else "[^/]+", re.escape(template)
-            )
-            if re.fullmatch(pattern, path) and method.lower() in methods:
+            if method.lower() in methods and fits(template, path, ref):
                 reply = methods[method.lower()]["responses"][str(status)]
                 if "$ref" in reply:
                     reply = openapi["components"]["responses"][reply["$ref"].rpartition("/")[2]]

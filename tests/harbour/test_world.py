@@ -273,6 +273,14 @@ def test_a_world_whose_folder_is_removed_ends_by_itself(up: Up) -> None:
     until(lambda: not processes(eyes.world.folder))
 
 
+def test_a_world_whose_folder_is_made_anew_at_once_ends_too(up: Up) -> None:
+    eyes = up()
+    shutil.rmtree(eyes.world.folder)
+    again = up()
+    until(lambda: all(map(refused, eyes.world.urls.values())))
+    assert again.get("production", "/health")[0] == 200
+
+
 def test_a_long_folder_name_is_no_hindrance(tmp_path: Path) -> None:
     folder = tmp_path / ("long-" * 20) / "w"
     world = harbour.up(folder)

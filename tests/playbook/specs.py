@@ -59,7 +59,7 @@ _DRAFT = (
     ("notes.render", "version:version previous:version date:text contents:object pulls:object section:text",
      "text:text headline:text"),
     ("issue.render", "version:version previous:version why:text postmortem:text", "title:text text:text"),
-    ("postmortem.render", "version:version previous:version why:text timeline:text", "text:text"),
+    ("postmortem.render", "version:version previous:version why:text timeline:object", "text:text"),
     ("notice.render", "event:text version:version previous:version url:text live:text", "text:text headline:text"),
 )  # fmt: skip
 _ACT = (

@@ -158,6 +158,7 @@ FLOW = (
     Bad("uncovered-deploy", "        checkpoint: go\n        on_failure", "        on_failure", "step 'deploy' acts on production, so a checkpoint must cover it", "", "      - id: deploy\n"),
     Bad("uncovered-branch-act", "when: {attempted: [deploy]}, checkpoint: go}\n", "when: {attempted: [deploy]}}\n", "step 'redeploy' acts on production, so a checkpoint must cover it"),
     Bad("asks-unless-covers-nothing", "checkpoint: go, asks_unless: lossless", "asks_unless: lossless", "so a checkpoint must cover it"),
+    Bad("asks-unless-in-main", "message: released}, checkpoint: go}", "message: released}, checkpoint: go, asks_unless: ci-green}", "which only a branch has"),
     Bad("unknown-checkpoint", "message: released}, checkpoint: go}", "message: released}, checkpoint: og}", "the checkpoint 'og'", "known: go"),
     Bad("checkpoint-later", "        needs: [ready]\n        gates", "        needs: [ready]\n        checkpoint: go\n        gates", "which stands later", "only what follows it",
         "        checkpoint: go"),

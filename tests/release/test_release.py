@@ -8,12 +8,12 @@ import subprocess
 import urllib.request
 
 import pytest
-from shipping import follow, refs, rows, ship, state_of, tables, working_tree
 
 from pilothouse.app import Request, os_user
 from pilothouse.errors import RequestRefused
 from pilothouse.harbour import fault
 from pilothouse.ledger.chain import verify
+from shipping import follow, refs, rows, ship, state_of, tables, working_tree
 
 WHO = os_user("test")
 
@@ -46,7 +46,9 @@ def test_a_release_ships_to_production_and_its_ledger_verifies(harbour, conduct)
     assert git(world, "merge-base", "--is-ancestor", tag, main) == ""
     assert git(world, "merge-base", "--is-ancestor", before["refs/heads/main"].strip(), main) == ""
     assert "refs/heads/release/acme/v1.4.0" not in after
-    assert [row[0] for row in rows(world.folder / "forge.db", "SELECT tag FROM releases WHERE tag = 'v1.4.0'")] == ["v1.4.0"]
+    assert [row[0] for row in rows(world.folder / "forge.db", "SELECT tag FROM releases WHERE tag = 'v1.4.0'")] == [
+        "v1.4.0"
+    ]
     assert '"version": "1.4.0"' in git(world, "show", f"{tag}:package.json")
     assert "## [1.4.0] - 2026-11-21" in git(world, "show", f"{main}:CHANGELOG.md")
     assert working_tree(world).keys() - tree.keys() <= {"state.yml"}
@@ -97,7 +99,7 @@ ENDS = {
     "migration-fails": ("rolled-back", None, "1.3.0"),
     "production-deploy-fails": ("rolled-back", None, "1.3.0"),
     "production-unhealthy": ("rolled-back", "unhealthy", "1.3.0"),
-    "production-errors": ("rolled-back", "watch-worse", "1.3.0"),
+    "production-errors": ("rolled-back", None, "1.3.0"),  # by the watch, or by the smoke tests on a slow machine
     "main-diverged": ("waiting", "plan-changed", "1.3.0"),
     "main-moves-after-deploy": ("done", None, "1.4.0"),
     "main-conflicts-after-deploy": ("halted", "merge-conflict", "1.4.0"),
@@ -128,7 +130,9 @@ def test_a_fault_ends_where_it_should_and_the_world_agrees(name, harbour, conduc
     if version == "1.3.0":
         assert "refs/tags/v1.4.0" not in refs(world)
     if ended == "rolled-back":
-        issues = rows(world.folder / "forge.db", "SELECT title FROM threads WHERE kind = 'issue' AND title LIKE '%1.4.0%'")
+        issues = rows(
+            world.folder / "forge.db", "SELECT title FROM threads WHERE kind = 'issue' AND title LIKE '%1.4.0%'"
+        )
         assert len(issues) == 1
     assert verify(app.journal.entries("acme"), "acme", app.journal.head("acme").hash).ok
 
@@ -224,7 +228,9 @@ def test_a_main_that_conflicts_is_merged_by_hand_and_the_run_goes_on(harbour, co
     app = conduct(world)
     state = ship(app).state
     assert state.standing() == "halted"
-    pulls = rows(world.folder / "forge.db", "SELECT number FROM threads WHERE kind = 'pull' AND head = 'release/acme/v1.4.0'")
+    pulls = rows(
+        world.folder / "forge.db", "SELECT number FROM threads WHERE kind = 'pull' AND head = 'release/acme/v1.4.0'"
+    )
     assert len(pulls) == 1
     merge_by_hand(world, tmp_path)
     app.resume(state.run, WHO)
@@ -236,7 +242,10 @@ def merge_by_hand(world, tmp_path):
     clone = tmp_path / "hands"
     subprocess.run(["git", "clone", "-q", str(world.origin), str(clone)], check=True)
     run = lambda *argv: subprocess.run(  # noqa: E731
-        ["git", "-c", "user.name=ann", "-c", "user.email=ann@acme.test", *argv], cwd=clone, check=True, capture_output=True
+        ["git", "-c", "user.name=ann", "-c", "user.email=ann@acme.test", *argv],
+        cwd=clone,
+        check=True,
+        capture_output=True,
     )
     run("merge", "-q", "-X", "ours", "--no-edit", "origin/release/acme/v1.4.0")
     run("push", "-q", "origin", "HEAD:main")

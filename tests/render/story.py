@@ -28,7 +28,8 @@ from pilothouse.events import (
     WatchClosed,
     WatchOpened,
 )
-from pilothouse.guard.state import RunState, fold
+from pilothouse.guard.fold import fold
+from pilothouse.guard.state import RunState
 from pilothouse.render.course import Times
 
 RUN = "r-2026-11-21-01"
@@ -212,7 +213,7 @@ def readied(story: Story | None = None) -> Story:
     story.observed("changelog", {"text": "# Changelog"}, "CHANGELOG, package.json", 0.2)
     story.observed("notes", {"headline": "Faster search; saved filters", "text": "# 1.4.0\n"}, "notes", 0.2)
     story.planned()
-    story.act("branch", {"sha": BRANCH_SHA}, "release/acme/v1.4.0 @ 91be07d", 0.4)
+    story.act("branch", {"branch": "release/acme/v1.4.0", "sha": BRANCH_SHA}, "release/acme/v1.4.0 @ 91be07d", 0.4)
     deployed: dict[str, Json] = {"version": "1.4.0", "url": "https://staging.acme.test"}
     story.act("staging-deploy", deployed, "deployed 1.4.0", 4.0)
     story.observed("staging-health", {"healthy": True}, "healthy 3 of 3", 2.0)

@@ -156,7 +156,7 @@ class Small:
         )  # fmt: skip
 
     def environment(self, name: str, **changes: object) -> Environment:
-        health = Health("/health", "/version", times=3, every=0.01, timeout=2.0, deadline=1.0, allow_private=True)
+        health = Health("/health", "/version", times=3, every=0.01, timeout=2.0, deadline=20.0, allow_private=True)
         made = Environment(name, self.served.url, Deploy("push", f"deploy/{name}", timeout=1.0), health)
         return replace(made, **changes)
 

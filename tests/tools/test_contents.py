@@ -83,7 +83,9 @@ def test_a_change_of_an_older_release_that_is_taken_back_is_a_fix(small):
     assert summaries(contents(small, small.released, newer)["fixes"]) == [('Revert "chore: start"', 0)]
 
 
-@pytest.mark.parametrize("evil", ["@" + "a" * 40, "\x01", "1\t2\tx", "feat: \x1b[2J", "a\n\n@" + "b" * 40 + "\n1\t1\tz"])
+@pytest.mark.parametrize(
+    "evil", ["@" + "a" * 40, "\x01", "1\t2\tx", "feat: \x1b[2J", "a\n\n@" + "b" * 40 + "\n1\t1\tz"]
+)
 def test_no_message_can_forge_another_commits_fields(small, evil):
     newer = small.commit(f"feat: {evil}\n\n{evil}\nBREAKING CHANGE {evil}", {"odd\tname": evil, "@name": "x"})
     facts = contents(small, small.released, newer)
@@ -97,7 +99,10 @@ def test_an_empty_range_holds_nothing(small):
 
 def test_a_range_that_does_not_descend_is_refused(small):
     newer = small.commit("feat: x", {"x": "1"})
-    for older, upper in ((newer, small.released), (small.context().repo.commit(small.context().repo.tree(newer), [], "alone"), newer)):
+    for older, upper in (
+        (newer, small.released),
+        (small.context().repo.commit(small.context().repo.tree(newer), [], "alone"), newer),
+    ):
         with pytest.raises(ToolFailed) as refused:
             contents(small, older, upper)
         assert refused.value.reason_code == "not-an-ancestor"
@@ -113,13 +118,22 @@ def test_in_a_monorepo_only_the_products_folder_counts(small):
 
 
 def test_long_lists_are_cut_and_counted(small):
-    stream = [b"commit refs/heads/many\ncommitter Ada <a@b> 1700000000 +0000\ndata 5\nstart\nfrom " + small.released.encode() + b"\n\n"]
+    stream = [
+        b"commit refs/heads/many\ncommitter Ada <a@b> 1700000000 +0000\ndata 5\nstart\nfrom "
+        + small.released.encode()
+        + b"\n\n"
+    ]
     for n in range(1, 620):
         message = f"feat: number {n} (#{n})".encode()
-        stream.append(b"commit refs/heads/many\ncommitter Ada <a@b> %d +0000\ndata %d\n%s\n" % (1700000000 + n, len(message), message))
+        stream.append(
+            b"commit refs/heads/many\ncommitter Ada <a@b> %d +0000\ndata %d\n%s\n"
+            % (1700000000 + n, len(message), message)
+        )
     import subprocess
 
-    subprocess.run(["git", "fast-import", "--quiet"], cwd=small.clone, env=small.git_env, input=b"".join(stream), check=True)
+    subprocess.run(
+        ["git", "fast-import", "--quiet"], cwd=small.clone, env=small.git_env, input=b"".join(stream), check=True
+    )
     facts = contents(small, small.released, small.git("rev-parse", "many"))
     assert (len(facts["features"]), len(facts["pulls"]), facts["commits"]) == (500, 500, 620)
     assert facts["omitted"] == 119 + 119
@@ -129,7 +143,10 @@ def test_long_lists_are_cut_and_counted(small):
 def test_the_version_follows_from_contents_and_changelog_at_the_commit(small):
     newer = small.commit("fix: one (#13)", {"x": "1"})
     box = small.toolbox()
-    decided = box.observe("version.decide", {"sha": newer, "current": "1.3.0", "requested": "", "contents": contents(small, small.released, newer)})
+    decided = box.observe(
+        "version.decide",
+        {"sha": newer, "current": "1.3.0", "requested": "", "contents": contents(small, small.released, newer)},
+    )
     # The changelog's Added asks for more than the commits do.
     assert decided.facts["version"] == "1.4.0"
     assert (decided.facts["tag"], decided.facts["branch"]) == ("v1.4.0", "release/acme/v1.4.0")
@@ -147,7 +164,9 @@ def test_the_changelog_is_read_at_the_commit_not_from_the_working_tree(small):
     (small.clone / "CHANGELOG.md").write_text("nothing")
     box = small.toolbox()
     assert box.observe("changelog.unreleased", {"sha": small.released}).facts["entries"] == 2
-    final = box.observe("changelog.finalise", {"sha": small.released, "version": "1.4.0", "previous": "1.3.0", "date": "2026-11-21"}).facts
+    final = box.observe(
+        "changelog.finalise", {"sha": small.released, "version": "1.4.0", "previous": "1.3.0", "date": "2026-11-21"}
+    ).facts
     assert "## [1.4.0] - 2026-11-21" in final["text"]
     assert final["section"].startswith("### Added")
 

@@ -45,7 +45,9 @@ def test_going_back_is_a_new_commit_that_carries_the_old_tree(world, do):
     head = world.head("deploy/production")
     assert done.facts["sha"] == head != world.released
     assert world.git("rev-parse", f"{head}^@", cwd=world.origin) == world.new  # forward only
-    assert world.git("rev-parse", f"{head}^{{tree}}", cwd=world.origin) == world.git("rev-parse", f"{world.released}^{{tree}}")
+    assert world.git("rev-parse", f"{head}^{{tree}}", cwd=world.origin) == world.git(
+        "rev-parse", f"{world.released}^{{tree}}"
+    )
     message = world.git("log", "-1", "--format=%B", head, cwd=world.origin)
     assert f"Pilothouse-Deploys: {world.released}" in message
     assert "Pilothouse-Key: k-back" in message
@@ -192,7 +194,8 @@ def test_a_command_that_claims_success_is_not_believed_until_the_environment_ans
 
 
 @pytest.mark.parametrize(
-    ("probe", "effect"), [(None, EffectClass.HUMAN), (("false",), EffectClass.QUIESCE), (("true",), EffectClass.QUIESCE)]
+    ("probe", "effect"),
+    [(None, EffectClass.HUMAN), (("false",), EffectClass.QUIESCE), (("true",), EffectClass.QUIESCE)],
 )
 def test_a_probe_that_cannot_tell_means_unknown(commanded, probe, effect):
     box = commanded.toolbox(commanded_product(commanded, probe=probe))
@@ -216,7 +219,9 @@ def test_a_failing_command_shows_the_end_of_its_output_without_secrets(commanded
     failing = ("sh", "-c", "echo token is $SHIP_TOKEN >&2; exit 3")
     wanted = arguments(commanded.new, "1.4.0")
     with pytest.raises(ToolFailed) as failed:
-        commanded.toolbox(commanded_product(commanded, run=failing)).apply("deploy.apply", wanted, allow("deploy.apply", wanted))
+        commanded.toolbox(commanded_product(commanded, run=failing)).apply(
+            "deploy.apply", wanted, allow("deploy.apply", wanted)
+        )
     assert failed.value.reason_code == "command-failed"
     assert "exited with 3" in failed.value.message
     assert "ship-secret" not in failed.value.message + failed.value.detail
@@ -253,7 +258,10 @@ def test_healthy_is_the_right_version_several_times_in_a_row(world):
         (("/health", (503, b'{"status": "ok"}', {})), "health answers 503"),
         (("/health", (302, b"", {"Location": "/version"})), "health answers 302"),
         (("/health", (200, b'{"status": "failing"}', {})), "says 'failing'"),
-        (("/health", (200, b'{"status": "ok", "checks": {"database": {"status": "down"}}}', {})), "database says 'down'"),
+        (
+            ("/health", (200, b'{"status": "ok", "checks": {"database": {"status": "down"}}}', {})),
+            "database says 'down'",
+        ),
         (("/health", (200, b'{"status": "ok", "checks": {"cache": false}}', {})), "cache says false"),
         (("/health", (200, b"<html>welcome</html>", {})), "JSON"),
         (("/health", (200, b'{"status": "ok", "status": "ok"}', {})), "twice"),
@@ -268,7 +276,10 @@ def test_healthy_is_the_right_version_several_times_in_a_row(world):
 def test_anything_else_is_not_healthy_and_says_why(world, page, problem):
     path, answer = page
     world.served.pages[path] = answer
-    facts = health(world, sha=world.released)
+    hasty = replace(world.product.environments["production"].health, deadline=0.2)
+    product = replace(world.product, environments={"production": world.environment("production", health=hasty)})
+    asked = {"environment": "production", "version": "1.3.0", "sha": world.released}
+    facts = world.toolbox(product).observe("health.check", asked).facts
     assert facts["healthy"] is False
     assert problem in facts["looks"][-1]["problem"]
 
@@ -289,7 +300,9 @@ def test_metrics_are_counters_and_buckets_as_whole_numbers(world):
     page = (b'# TYPE http_requests_total counter\nhttp_requests_total{code="200",path="/a,b"} 90\nhttp_requests_total{code="503"} 1e1 1700000000\n'
             b'http_request_duration_seconds_bucket{le="0.005"} 60\nhttp_request_duration_seconds_bucket{le="+Inf"} 100\nother 0.5\n')  # fmt: skip
     world.served.pages["/metrics"] = (200, page, {})
-    product = replace(world.product, environments={"production": world.environment("production", metrics_path="/metrics")})
+    product = replace(
+        world.product, environments={"production": world.environment("production", metrics_path="/metrics")}
+    )
     facts = world.toolbox(product).observe("metrics.sample", {"environment": "production"}).facts
     assert (facts["requests"], facts["errors"], facts["buckets"]) == (100, 10, [[5000, 60], [-1, 100]])
 
@@ -301,7 +314,9 @@ def test_metrics_are_counters_and_buckets_as_whole_numbers(world):
 )  # fmt: skip
 def test_metrics_that_are_none_fail(world, page, code):
     world.served.pages["/metrics"] = (200, page, {})
-    product = replace(world.product, environments={"production": world.environment("production", metrics_path="/metrics")})
+    product = replace(
+        world.product, environments={"production": world.environment("production", metrics_path="/metrics")}
+    )
     with pytest.raises(ToolFailed) as refused:
         world.toolbox(product).observe("metrics.sample", {"environment": "production"})
     assert refused.value.reason_code == code

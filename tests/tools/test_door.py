@@ -66,7 +66,9 @@ def test_observe_tools_have_the_same_door(still, tool, arguments):
     assert refused.value.reason_code == "bad-argument"
 
 
-@pytest.mark.parametrize(("method", "name"), [("observe", "git.tag"), ("observe", "git.nothing"), ("probe", "git.contents")])
+@pytest.mark.parametrize(
+    ("method", "name"), [("observe", "git.tag"), ("observe", "git.nothing"), ("probe", "git.contents")]
+)
 def test_a_tool_that_is_not_of_this_kind_does_not_exist(still, method, name):
     box = still.toolbox()
     with pytest.raises(ToolFailed) as refused:

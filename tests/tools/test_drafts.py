@@ -25,7 +25,9 @@ def notes(still, **changes):
 
 def test_notes_hold_every_part_with_references_and_escape_foreign_text(still):
     made = notes(still)
-    assert made["text"] == """# Acme 2.0.0
+    assert (
+        made["text"]
+        == """# Acme 2.0.0
 
 2026-11-21 · since 1.3.0
 
@@ -56,6 +58,7 @@ def test_notes_hold_every_part_with_references_and_escape_foreign_text(still):
 
 3 commits, 2 files (+10 −4); 1 commit without an entry of their own.
 """
+    )
 
 
 def test_notes_of_nothing_are_short(still):
@@ -71,7 +74,10 @@ def test_a_breaking_change_without_a_migration_says_so(still):
 
 def test_a_notice_is_one_line_whatever_the_cause_says(still):
     box = still.toolbox()
-    made = box.observe("notice.render", {"event": "rolled-back", "version": "1.4.0", "previous": "1.3.0", "url": "https://x/1", "live": ""}).facts
+    made = box.observe(
+        "notice.render",
+        {"event": "rolled-back", "version": "1.4.0", "previous": "1.3.0", "url": "https://x/1", "live": ""},
+    ).facts
     assert made["text"] == made["headline"] == "Acme 1.4.0: rolled-back https://x/1 [r-1]"
     odd = box.observe("notice.render", {"event": "halted", "why": "a\nb\x1b[2J"}).facts["text"]
     assert odd == "Acme: halted – a b<U+001B>[2J [r-1]"
@@ -80,7 +86,9 @@ def test_a_notice_is_one_line_whatever_the_cause_says(still):
 def test_an_issue_and_its_postmortem_carry_cause_and_timeline(still):
     box = still.toolbox()
     story = {"version": "1.4.0", "previous": "1.3.0", "why": "error rate 4.1 %"}
-    written = box.observe("postmortem.render", {**story, "timeline": ["09:00 started", {"at": "09:01", "text": "failed <x>"}]}).facts["text"]
+    written = box.observe(
+        "postmortem.render", {**story, "timeline": ["09:00 started", {"at": "09:01", "text": "failed <x>"}]}
+    ).facts["text"]
     assert "- 09:00 started\n- 09:01 failed &lt;x&gt;\n" in written
     assert "Production went back to 1.3.0." in written
     issue = box.observe("issue.render", {**story, "postmortem": written}).facts
@@ -90,7 +98,11 @@ def test_an_issue_and_its_postmortem_carry_cause_and_timeline(still):
 
 def test_the_report_ticks_by_evidence(still):
     lists = {"Production": [{"done": True, "text": "healthy", "evidence": "e-014"}, {"done": "yes", "text": "watched"}]}
-    told = still.toolbox().observe("report.render", {"version": "1.4.0", "previous": "1.3.0", "url": "https://x", "checklists": lists}).facts["text"]
+    told = (
+        still.toolbox()
+        .observe("report.render", {"version": "1.4.0", "previous": "1.3.0", "url": "https://x", "checklists": lists})
+        .facts["text"]
+    )
     assert "  ✔ healthy  [e-014]\n  ✘ watched\n" in told
 
 

@@ -17,7 +17,13 @@ BRANCH = "release/acme/v1.4.0"
 
 def branch_arguments(small, **changes):
     text = (small.clone / "CHANGELOG.md").read_text()
-    values = {"branch": BRANCH, "base": small.released, "version": "1.4.0", "changelog": text + "x\n", "date": "2026-11-21"}
+    values = {
+        "branch": BRANCH,
+        "base": small.released,
+        "version": "1.4.0",
+        "changelog": text + "x\n",
+        "date": "2026-11-21",
+    }
     return {**values, **changes}
 
 

@@ -30,7 +30,9 @@ class Acme:
         self.folder = folder
         harbour.settle(folder)
         self.clock = clock
-        self.product = config.parse((self.world.project / "pilothouse.yml").read_text(), "pilothouse.yml").products["acme"]
+        self.product = config.parse((self.world.project / "pilothouse.yml").read_text(), "pilothouse.yml").products[
+            "acme"
+        ]
         repo = self.context().repo
         self.to, self.live = repo.head("main"), repo.head("deploy/production")
 
@@ -106,7 +108,11 @@ def test_a_commit_that_the_forge_does_not_know_is_no_green_commit(acme):
 
 def test_a_forge_that_answers_500_is_unreachable(acme, fault):
     fault("forge-500")
-    for name, arguments in (("forge.ci", {"sha": acme.to}), ("forge.issues", {"labels": ["critical"]}), ("forge.pulls", {"numbers": [231]})):
+    for name, arguments in (
+        ("forge.ci", {"sha": acme.to}),
+        ("forge.issues", {"labels": ["critical"]}),
+        ("forge.pulls", {"numbers": [231]}),
+    ):
         with pytest.raises(Unreachable) as failed:
             acme.observe(name, **arguments)
         assert failed.value.reason_code == "forge-unreachable"
@@ -125,7 +131,9 @@ def test_a_forge_that_is_not_there_is_unreachable_and_a_wrong_repository_is_not_
 
 
 def test_open_issues_and_pull_requests_are_found_by_any_label(acme):
-    every = acme.observe("forge.issues", labels=["critical", "low", "bug", "enhancement", "ticket", "high", "medium"])["issues"]
+    every = acme.observe("forge.issues", labels=["critical", "low", "bug", "enhancement", "ticket", "high", "medium"])[
+        "issues"
+    ]
     listed = {item["number"] for item in every}
     one_by_one = {item["number"] for label in ("critical", "low", "bug", "enhancement", "ticket", "high", "medium")
                   for item in acme.observe("forge.issues", labels=[label])["issues"]}  # fmt: skip
@@ -152,7 +160,10 @@ def test_a_release_of_the_forge_is_made_once_for_a_tag_that_exists(acme):
     seen, done = acme.act("forge.release", **arguments)
     assert (seen.presence, done.presence) == (Presence.ABSENT, Presence.APPLIED)
     assert done.facts["url"].endswith("/releases/tag/v1.3.1")
-    assert acme.box().probe("forge.release", {**arguments, "notes": "edited by a person"}, "k-9").presence is Presence.APPLIED
+    assert (
+        acme.box().probe("forge.release", {**arguments, "notes": "edited by a person"}, "k-9").presence
+        is Presence.APPLIED
+    )
     assert acme.box().probe("forge.release", {**arguments, "title": "another"}, "k-9").presence is Presence.CONFLICT
 
 
@@ -163,7 +174,9 @@ def test_an_issue_is_opened_once_and_labels_that_do_not_exist_do_not_hinder(acme
     again = acme.box(scratch=acme.folder / "elsewhere").probe("forge.issue", arguments, "k-issue")
     assert (again.presence, again.facts) == (Presence.APPLIED, done.facts)
     assert acme.box().probe("forge.issue", arguments, "k-other").presence is Presence.ABSENT
-    assert done.facts["number"] in {item["number"] for item in acme.observe("forge.issues", labels=["critical"])["issues"]}
+    assert done.facts["number"] in {
+        item["number"] for item in acme.observe("forge.issues", labels=["critical"])["issues"]
+    }
 
 
 def test_a_pull_request_is_opened_once(acme):
@@ -182,7 +195,12 @@ def test_a_pull_request_is_opened_once(acme):
 
 def test_pending_migrations_are_exactly_those_that_the_range_adds(acme):
     facts = acme.observe("migrations.pending", environment="staging", sha=acme.to, **{"from": acme.live})
-    assert (facts["database"], facts["expand"], facts["contract"], facts["unexpected"]) == ("acme-staging", ["0007_item_labels"], [], [])
+    assert (facts["database"], facts["expand"], facts["contract"], facts["unexpected"]) == (
+        "acme-staging",
+        ["0007_item_labels"],
+        [],
+        [],
+    )
     assert (facts["undo"], facts["any"], facts["any_expand"], facts["any_contract"]) == ("code", True, True, False)
     later = acme.observe("migrations.pending", environment="staging", sha=acme.to, **{"from": acme.to})
     assert later["unexpected"] == ["0007_item_labels"]
@@ -212,7 +230,11 @@ def test_a_backup_is_made_migrations_applied_and_all_taken_back(acme):
     pins = acme.box().pins("migrate.apply", {**where, "names": ["0007_item_labels"]})
     assert pins["identity:production"] == "acme-production"
     seen, done = acme.act("migrate.apply", **where, names=["0007_item_labels"])
-    assert (seen.presence, done.presence, done.facts) == (Presence.ABSENT, Presence.APPLIED, {"applied": ["0007_item_labels"]})
+    assert (seen.presence, done.presence, done.facts) == (
+        Presence.ABSENT,
+        Presence.APPLIED,
+        {"applied": ["0007_item_labels"]},
+    )
     now = acme.box().pins("migrate.apply", {**where, "names": ["0007_item_labels"]})["pending:production"]
     assert done.moves == {"pending:production": now}
     assert now != pins["pending:production"]
@@ -233,7 +255,9 @@ def test_a_backup_that_fails_is_no_backup(acme, fault):
     where = {"environment": "production", "sha": acme.to}
     box = acme.box()
     with suppress(ToolFailed):  # it may even say that it worked
-        box.apply("backup.create", where, Permit("r-1", "s", "backup.create", digest(where), "p", None, "main", "k-fails"))
+        box.apply(
+            "backup.create", where, Permit("r-1", "s", "backup.create", digest(where), "p", None, "main", "k-fails")
+        )
     assert box.verify("backup.create", where, "k-fails").presence is not Presence.APPLIED
 
 
@@ -241,17 +265,26 @@ def test_something_under_the_key_that_cannot_be_restored_is_a_conflict(acme):
     file = acme.world.database("staging").parent / "backups" / "k-broken.db"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"not a database" * 100)
-    assert acme.box().probe("backup.create", {"environment": "staging", "sha": acme.to}, "k-broken").presence is Presence.CONFLICT
+    assert (
+        acme.box().probe("backup.create", {"environment": "staging", "sha": acme.to}, "k-broken").presence
+        is Presence.CONFLICT
+    )
 
 
 def test_a_migration_that_fails_is_not_applied(acme, fault):
     fault("migration-fails")
-    where = {"environment": "staging", "sha": acme.to, "names": ["0007_item_labels"]}
+    where = {"environment": "production", "sha": acme.to, "names": ["0007_item_labels"]}
     box = acme.box()
     with pytest.raises(ToolFailed) as failed:
         box.apply("migrate.apply", where, Permit("r-1", "s", "migrate.apply", digest(where), "p", None, "main", "k-1"))
     assert failed.value.reason_code == "command-failed"
     assert box.verify("migrate.apply", where, "k-1").presence is Presence.ABSENT
+
+
+def test_a_pending_migration_that_no_commit_of_the_range_adds_is_unexpected(acme, fault):
+    fault("unexpected-migration")
+    facts = acme.observe("migrations.pending", environment="production", sha=acme.to, **{"from": acme.live})
+    assert facts["unexpected"] == ["0006_name_index"]
 
 
 # -- suites, logs, settings
@@ -304,7 +337,9 @@ def test_a_suite_passes_by_its_exit_and_its_own_summary_together(acme, script, p
 def test_a_suite_sees_no_credential_and_its_log_is_harmless(acme):
     script = "env; printf '\\033[31mred\\033[0m \\007'; echo $HOME; exit 1"
     product = replace(acme.product, suites={"s": Suite(("sh", "-c", script), timeout=5, environment="TARGET")})
-    log = acme.box(product).observe("tests.run", {"suite": "s", "sha": acme.to, "environment": "production"}).facts["log"]
+    log = (
+        acme.box(product).observe("tests.run", {"suite": "s", "sha": acme.to, "environment": "production"}).facts["log"]
+    )
     assert f"TARGET={acme.world.urls['production']}" in log
     assert "harbour-token" not in log
     assert "ACME_" not in log
@@ -325,22 +360,35 @@ def test_drift_names_the_settings_that_differ_and_only_those(acme):
     assert acme.observe("settings.drift", sha=acme.to) == {"configured": True, "differences": []}
     with closing(acme.database("staging")) as connection, connection:
         connection.execute("INSERT INTO settings (name, value) VALUES ('debug', 'on')")
-    assert acme.observe("settings.drift", sha=acme.to)["differences"] == [{"key": "debug", "staging": "on", "production": "(not set)"}]
+    assert acme.observe("settings.drift", sha=acme.to)["differences"] == [
+        {"key": "debug", "staging": "on", "production": "(not set)"}
+    ]
 
 
 def test_a_staging_command_cannot_read_productions_credentials(acme):
     staging = acme.product.environments["staging"]
     show = ("python3", "-c", "import json, os; print(json.dumps(dict(os.environ)))")
-    product = replace(acme.product, environments={"staging": replace(staging, settings=show), "production": replace(staging, name="production", settings=("echo", "{}"))})
+    product = replace(
+        acme.product,
+        environments={
+            "staging": replace(staging, settings=show),
+            "production": replace(staging, name="production", settings=("echo", "{}")),
+        },
+    )
     keys = {item["key"] for item in acme.box(product).observe("settings.drift", {"sha": acme.to}).facts["differences"]}
     assert "ACME_STAGING_DB" in keys
     assert not {"ACME_PRODUCTION_DB", "GH_TOKEN", "GH_CONFIG_DIR"} & keys
 
 
 def test_credentials_that_are_not_set_are_named_never_shown(acme):
-    environ = {name: value for name, value in acme.world.environment.items() if name not in {"GH_TOKEN", "ACME_PRODUCTION_DB"}}
+    environ = {
+        name: value for name, value in acme.world.environment.items() if name not in {"GH_TOKEN", "ACME_PRODUCTION_DB"}
+    }
     facts = acme.box(environ=environ).observe("credentials.present", {}).facts
-    assert facts["missing"] == [{"environment": "forge", "name": "GH_TOKEN"}, {"environment": "production", "name": "ACME_PRODUCTION_DB"}]
+    assert facts["missing"] == [
+        {"environment": "forge", "name": "GH_TOKEN"},
+        {"environment": "production", "name": "ACME_PRODUCTION_DB"},
+    ]
     assert "harbour-token" not in json.dumps(acme.observe("credentials.present"))
 
 
@@ -350,8 +398,28 @@ def test_a_whole_release_is_prepared_with_notes_that_name_every_pull_request(acm
     assert version["version"] == "1.4.0"
     final = acme.observe("changelog.finalise", sha=acme.to, version="1.4.0", previous="1.3.0", date="2026-11-21")
     pulls = acme.observe("forge.pulls", numbers=contents["pulls"])
-    notes = acme.observe("notes.render", version="1.4.0", previous="1.3.0", date="2026-11-21", contents=contents, pulls=pulls, section=final["section"])
+    notes = acme.observe(
+        "notes.render",
+        version="1.4.0",
+        previous="1.3.0",
+        date="2026-11-21",
+        contents=contents,
+        pulls=pulls,
+        section=final["section"],
+    )
     for entry in (*contents["features"], *contents["fixes"], *contents["dependencies"]):
         assert f"(#{entry['number']})" in notes["text"]
     assert notes["text"].startswith("# Acme 1.4.0\n\n2026-11-21 · since 1.3.0\n")
     assert "acme-icons 1.2 → 1.3" in notes["text"]
+
+
+@pytest.mark.parametrize("name", ["reply-lost", "effect-late"])
+def test_a_deployment_whose_answer_is_lost_or_late_is_there_once(acme, fault, name):
+    repo = acme.context().repo
+    live = repo.head("deploy/production")
+    commit = repo.commit(repo.tree(acme.live), [live], name)
+    fault(name)
+    _, done = acme.act("deploy.apply", f"k-{name}", environment="production", commit=commit, version="1.3.0")
+    assert done.presence is Presence.APPLIED
+    assert repo.head("deploy/production") == commit == done.facts["sha"]
+    assert acme.observe("health.check", environment="production", version="1.3.0", sha=commit)["healthy"]

@@ -11,7 +11,7 @@ from pilothouse.errors import ToolFailed
 
 def test_nothing_that_the_clones_configuration_names_ever_runs(small, do):
     trap = small.folder / "trap.sh"
-    trap.write_text(f"#!/bin/sh\necho \"$0 $*\" >> {small.folder}/sprung\ncat\n")
+    trap.write_text(f'#!/bin/sh\necho "$0 $*" >> {small.folder}/sprung\ncat\n')
     trap.chmod(0o755)
     hooks = small.clone / ".git" / "hooks"
     hooks.mkdir(exist_ok=True)
@@ -27,9 +27,19 @@ def test_nothing_that_the_clones_configuration_names_ever_runs(small, do):
     (small.folder / "sprung").unlink(missing_ok=True)
     small.git("push", "-q", str(small.origin), "main:refs/heads/main", "--no-verify", "--receive-pack=git-receive-pack")
     (small.folder / "sprung").unlink(missing_ok=True)
-    arguments = {"branch": "release/acme/v1.4.0", "base": sha, "version": "1.4.0", "changelog": "x\n", "date": "2026-11-21"}
+    arguments = {
+        "branch": "release/acme/v1.4.0",
+        "base": sha,
+        "version": "1.4.0",
+        "changelog": "x\n",
+        "date": "2026-11-21",
+    }
     _, done = do(small.toolbox(), "git.release_branch", arguments)
-    do(small.toolbox(), "git.merge", {"branch": "release/acme/v1.4.0", "into": "main", "commit": done.facts["sha"], "version": "1.4.0"})
+    do(
+        small.toolbox(),
+        "git.merge",
+        {"branch": "release/acme/v1.4.0", "into": "main", "commit": done.facts["sha"], "version": "1.4.0"},
+    )
     small.toolbox().observe("git.contents", {"from": small.released, "to": sha})
     folder = small.folder / "out"
     folder.mkdir()

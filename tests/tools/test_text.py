@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pilothouse_tools import text
 
-SECRET = "hunter2/+\"s&cret-värde"
+SECRET = 'hunter2/+"s&cret-värde'
 redact = text.Redactor([("TOKEN", SECRET), ("SHORT", "abc"), ("UNSET", "")])
 
 

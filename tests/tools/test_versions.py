@@ -190,7 +190,10 @@ def test_finalising_dates_the_section_keeps_the_rest_and_moves_the_links():
 
 
 def test_a_changelog_without_links_or_older_versions_is_finalised_too():
-    assert changelog.finalise("## Unreleased\n- a\n", "1.0.0", "0.9.0", "2026-11-21", "v") == "## Unreleased\n\n## 1.0.0 - 2026-11-21\n- a\n"
+    assert (
+        changelog.finalise("## Unreleased\n- a\n", "1.0.0", "0.9.0", "2026-11-21", "v")
+        == "## Unreleased\n\n## 1.0.0 - 2026-11-21\n- a\n"
+    )
 
 
 def test_line_endings_stay():

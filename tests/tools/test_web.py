@@ -118,7 +118,9 @@ def test_nobody_there_is_unreachable():
     assert failed.value.reason_code == "environment-unreachable"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"{", b'{"a": 1, "a": 2}', b'{"a": NaN}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'"x"', b"{", b'{"a": 1, "a": 2}', b'{"a": NaN}', b"\xff", b"[" * 100_000]
+)
 def test_json_is_strict(body):
     with pytest.raises(ToolFailed) as refused:
         web.strict_json(body, "it")

@@ -6,10 +6,13 @@ Everything that is not touched stays as it was, line endings included.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _UNRELEASED = re.compile(r"## +(\[)?unreleased\]?[ \t]*", re.IGNORECASE)
 _SECTION = re.compile(r"## +\S")

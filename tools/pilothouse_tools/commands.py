@@ -1,4 +1,4 @@
-"""Configured commands of an environment: argv arrays, in an isolated checkout of the pinned commit, with its credentials only."""
+"""Configured commands of an environment: argv arrays, in an isolated checkout, with its credentials only."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed
 from pilothouse.model import EffectClass, Presence, Probe
-from pilothouse.settings import Command, Environment
 from pilothouse_tools import child, web
-from pilothouse_tools.context import Context
 from pilothouse_tools.text import one_line, output
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse.settings import Command, Environment
+    from pilothouse_tools.context import Context
 
 Values: TypeAlias = Mapping[str, str | Sequence[str]]
 
@@ -84,8 +86,12 @@ def failed(context: Context, done: child.Finished, what: str) -> ToolFailed:
     why = "ran out of time" if done.timed_out else "printed too much" if done.truncated else f"exited with {done.code}"
     said = context.redact(output(done.stderr or done.stdout, 2000))
     last = one_line(said.rpartition("\n")[2], 200)
-    return ToolFailed("command-failed", f"{what} {why}" + (f": {last}" if last else ""),
-                      "Look at the command's output, mend the environment, then: pilothouse resume", detail=said)  # fmt: skip
+    return ToolFailed(
+        "command-failed",
+        f"{what} {why}" + (f": {last}" if last else ""),
+        "Look at the command's output, mend the environment, then: pilothouse resume",
+        detail=said,
+    )
 
 
 def apply(context: Context, environment: Environment, sha: str, command: Command, values: Values) -> None:

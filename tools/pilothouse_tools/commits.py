@@ -1,16 +1,19 @@
 """What a range of commits means: entries for people, numbers of pull requests, tickets.
 
-The parser is lean on purpose: one pass over the bytes of one ``git log -z``. Fields are separated by NUL, which neither a
-message nor a path can hold, so no commit can forge another's fields.
+The parser is lean on purpose: one pass over the bytes of one ``git log -z``. Fields are separated by NUL, which neither
+a message nor a path can hold, so no commit can forge another's fields.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pilothouse.canonical import Json
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pilothouse.canonical import Json
 
 # --topo-order: children before parents, which reverts and merges rely on.
 LOG = ("log", "-z", "--topo-order", "--no-color", "--no-show-signature", "--no-notes", "--no-renames", "--no-ext-diff",

@@ -1,19 +1,24 @@
-"""What a tool may know: one product's settings, its clone, the clock, and an environment of which children see little."""
+"""What a tool may know: one product's settings, its clone, the clock, an environment of which children see little."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
-from pilothouse.ports import Clock
-from pilothouse.settings import Environment, Product
-from pilothouse_tools.repository import Repository, Signature
+from pilothouse_tools.repository import Repository
+from pilothouse_tools.scratch import Signature
 from pilothouse_tools.text import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pilothouse.ports import Clock
+    from pilothouse.settings import Environment, Product
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 

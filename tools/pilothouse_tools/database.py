@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ToolFailed
-from pilothouse.settings import Database, Environment
 from pilothouse_tools import commands, grammar
-from pilothouse_tools.context import Context
 
-_HEX = frozenset("0123456789abcdef")
+if TYPE_CHECKING:
+    from pilothouse.settings import Database, Environment
+    from pilothouse_tools.context import Context
+
 _SQL = 20_000
 PHASES = ("expand", "contract")
 UNDO = ("code", "restore", "forward-only")  # from harmless to final
@@ -53,8 +55,12 @@ def pending(context: Context, environment: Environment, sha: str) -> tuple[Migra
     database = configured(environment)
     said = commands.answer(context, environment, sha, database.pending, {}, _TIMEOUT)
     if said.get("database") != database.identity:
-        raise ToolFailed("wrong-database", f"{environment.name} is to be {database.identity!r}, but the database says it is "
-                         f"{str(said.get('database'))[:60]!r}", "Check which database the credentials lead to; nothing was changed.")  # fmt: skip
+        raise ToolFailed(
+            "wrong-database",
+            f"{environment.name} is to be {database.identity!r}, but the database says it is "
+            f"{str(said.get('database'))[:60]!r}",
+            "Check which database the credentials lead to; nothing was changed.",
+        )
     entries = said.get("pending")
     if not isinstance(entries, list) or not isinstance(said.get("applied"), list):
         raise ToolFailed("bad-answer", f"the pending command of {environment.name} names no lists pending and applied")
@@ -74,14 +80,17 @@ def _migration(entry: Json, where: str) -> Migration:
             "destructive": bool(hard),
             "sql": str(sql),
         }:
-            known = phase in PHASES and undo in UNDO and len(sha) == 64 and _HEX.issuperset(sha)
+            known = phase in PHASES and undo in UNDO and grammar.SHA256.fullmatch(sha) is not None
             if known and grammar.ITEM.fullmatch(name):
                 return Migration(name, sha, phase, undo, hard, sql)
         case _:
             pass
     told = entry.get("name") if isinstance(entry, dict) else entry
-    raise ToolFailed("bad-answer", f"the pending command of {where} answers {str(told)[:60]!r} without all of name, sha256, phase "
-                     f"({'|'.join(PHASES)}), undo ({'|'.join(UNDO)}), destructive and sql")  # fmt: skip
+    raise ToolFailed(
+        "bad-answer",
+        f"the pending command of {where} answers {str(told)[:60]!r} without all of name, sha256, phase "
+        f"({'|'.join(PHASES)}), undo ({'|'.join(UNDO)}), destructive and sql",
+    )
 
 
 def fingerprint(migrations: tuple[Migration, ...]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pilothouse.canonical import Json, NotCanonical, canonical
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, EffectClass, Kind, Observation, Permit, Probe, Reach, ToolSpec
-from pilothouse.settings import Product
 from pilothouse_tools import grammar
 from pilothouse_tools.context import Context
+
+if TYPE_CHECKING:
+    from pilothouse.settings import Product
 
 _TEXT = 4_000
 _BODY = 400_000
@@ -20,7 +22,7 @@ _MANY = 500
 
 
 class Arguments:
-    """Arguments that came through the door: their types are known to be right; an optional one that is absent is empty."""
+    """Arguments that came through the door: their types are right; an optional one that is absent is empty."""
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self._values = values
@@ -72,7 +74,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An act tool. ``effect`` tells the class for the product's configuration where the specification leaves it open."""
+    """An act tool. ``effect`` tells the class where it depends on the product's configuration."""
 
     spec: ToolSpec
     probe: Asked
@@ -141,7 +143,7 @@ def _refused(spec: ToolSpec, message: str, hint: str = "") -> ToolFailed:
     return ToolFailed("bad-argument", f"{spec.name} {message}", hint)
 
 
-def _problem(argument: Argument, value: Json, product: Product) -> str:  # noqa: PLR0911 - one answer a type
+def _problem(argument: Argument, value: Json, product: Product) -> str:
     match argument.type, value:
         case "text", str():
             limit = _BODY if argument.text_body else _TEXT

@@ -1,21 +1,24 @@
-"""The forge (GitHub), asked through the user's own gh: one child a request, bodies by standard input, errors by name."""
+"""The forge (GitHub), asked through the user's own gh: one child a request, errors by name."""
 
 from __future__ import annotations
 
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlencode
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed, Unreachable
-from pilothouse.settings import Forge
 from pilothouse_tools import child, grammar
-from pilothouse_tools.context import Context
 from pilothouse_tools.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pilothouse.canonical import Json
+    from pilothouse.settings import Forge
+    from pilothouse_tools.context import Context
 
 PAGE = 100
 _PAGES = 20
@@ -58,9 +61,15 @@ def gh(context: Context, *arguments: str, stdin: bytes = b"") -> child.Finished:
     forge = configured(context)
     home = context.child_environ()["HOME"]
     fixed = {
-        "GH_PROMPT_DISABLED": "1", "GH_NO_UPDATE_NOTIFIER": "1", "NO_COLOR": "1", "GH_PAGER": "cat", "GH_SPINNER_DISABLED": "1",
-        "XDG_CACHE_HOME": f"{home}/.cache", "XDG_STATE_HOME": f"{home}/.state", "XDG_CONFIG_HOME": f"{home}/.config",
-    }  # fmt: skip
+        "GH_PROMPT_DISABLED": "1",
+        "GH_NO_UPDATE_NOTIFIER": "1",
+        "NO_COLOR": "1",
+        "GH_PAGER": "cat",
+        "GH_SPINNER_DISABLED": "1",
+        "XDG_CACHE_HOME": f"{home}/.cache",
+        "XDG_STATE_HOME": f"{home}/.state",
+        "XDG_CONFIG_HOME": f"{home}/.config",
+    }
     env = {**fixed, **context.child_environ(*forge.credentials, *forge.environment)}
     done = child.run(["gh", *arguments], cwd=context.scratch, env=env, timeout=_TIMEOUT, stdin=stdin, output_cap=_CAP)
     if done.timed_out:
@@ -84,14 +93,14 @@ def failure(context: Context, done: child.Finished, what: str) -> ToolFailed:
 
 
 def _json(done: child.Finished, what: str) -> Json:
+    problem = "it is too large" if done.truncated else ""
     try:
-        if done.truncated:
-            raise ValueError("the answer is too large")  # noqa: TRY301
-        return cast("Json", json.loads(done.stdout))
+        value = cast("Json", json.loads(done.stdout))
     except (ValueError, RecursionError) as error:
-        raise Unreachable(
-            "forge-unreachable", f"{what}: the forge's answer is not to be understood: {str(error)[:120]}"
-        ) from None
+        problem = problem or str(error)[:120]
+    if problem:
+        raise Unreachable("forge-unreachable", f"{what}: the forge's answer is not to be understood: {problem}")
+    return value
 
 
 def _read(context: Context, what: str, *arguments: str) -> child.Finished:
@@ -132,6 +141,7 @@ def pages(context: Context, address: str, query: Mapping[str, str], within: str 
     """Every item of a paged list, to its end: a list cut short would be taken for the whole.
 
     Args:
+        context: of the product.
         address: of the list.
         query: its parameters.
         within: the key that holds the list, empty where the answer is the list.

@@ -11,12 +11,14 @@ import unicodedata
 import semver
 
 SHA = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # suites, environments, products
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")  # migrations and the like
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DATE = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}")
+_VERSION, _PATH, _LABEL = 64, 1000, 50  # characters at most
 _REF = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 _PATH_PART = re.compile(r"[^/\x00-\x1f\x7f\\]{1,255}")
 
@@ -42,12 +44,12 @@ def is_ref(text: str) -> bool:
 
 def is_version(text: str) -> bool:
     """A semantic version (semver.org 2.0.0) of reasonable length."""
-    return len(text) <= 64 and semver.Version.is_valid(text)
+    return len(text) <= _VERSION and semver.Version.is_valid(text)
 
 
 def is_path(text: str) -> bool:
     """A relative path within a repository: no ``..``, no ``.git``, no empty or odd part."""
-    if not text or len(text) > 1000:
+    if not text or len(text) > _PATH:
         return False
     return all(
         _PATH_PART.fullmatch(part) and part not in {".", ".."} and not _is_git_folder(part) for part in text.split("/")
@@ -61,7 +63,7 @@ def _is_git_folder(part: str) -> bool:
 
 def is_label(text: str) -> bool:
     """A forge's label: printable, one line, at most 50 characters, no comma (the API's separator)."""
-    return 0 < len(text) <= 50 and text.isprintable() and "," not in text and text == text.strip()
+    return 0 < len(text) <= _LABEL and text.isprintable() and "," not in text and text == text.strip()
 
 
 def is_prose(text: str, limit: int) -> bool:

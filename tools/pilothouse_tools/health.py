@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed, Unreachable
-from pilothouse.settings import Environment
 from pilothouse_tools import grammar, web
 from pilothouse_tools.text import one_line
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse.settings import Environment
 
 _GOOD = frozenset({"ok", "pass", "passing", "healthy", "up", "green"})
 
@@ -51,7 +55,7 @@ def answering(environment: Environment) -> Answering:
         )
     except Unreachable as error:
         return Answering(problem=error.message)
-    if answer.status != 200:
+    if answer.status != HTTPStatus.OK:
         return Answering(problem=f"{rules.version} answers {answer.status}", reachable=True)
     try:
         said = web.strict_json(answer.body, rules.version)
@@ -93,7 +97,7 @@ def look(environment: Environment, version: str, sha: str) -> Look:
 
 def _health_problem(answer: web.Answer) -> str:
     """Why a health answer is not good: 200 alone is not enough (I24)."""
-    if answer.status != 200:
+    if answer.status != HTTPStatus.OK:
         return f"health answers {answer.status}"
     if answer.body.strip().lower() in {word.encode() for word in _GOOD}:
         return ""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from jinja2 import StrictUndefined, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed
 from pilothouse_tools import text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pilothouse.canonical import Json
 
 # What a template may be made of. No calls, imports, macros or assignments: a template shows, it does not compute.
 _ALLOWED = (

@@ -7,7 +7,10 @@ import json
 import re
 import unicodedata
 import urllib.parse
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SHORTEST_SECRET = 6  # shorter values would redact ordinary words
 _MENTION = re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])")

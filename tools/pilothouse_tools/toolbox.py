@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pilothouse.canonical import Json, NotCanonical, canonical, digest
 from pilothouse.errors import ToolFailed
-from pilothouse.model import Observation, Permit, Probe, ToolSpec
 from pilothouse_tools import grammar
 from pilothouse_tools.act import ACTORS
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Actor, Watcher, admit
 from pilothouse_tools.draft import DRAFTERS
 from pilothouse_tools.observe import OBSERVERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pilothouse.model import Observation, Permit, Probe, ToolSpec
+    from pilothouse_tools.context import Context
 
 _WATCHERS: Mapping[str, Watcher] = {tool.spec.name: tool for tool in (*OBSERVERS, *DRAFTERS)}
 _ACTORS: Mapping[str, Actor] = {tool.spec.name: tool for tool in ACTORS}

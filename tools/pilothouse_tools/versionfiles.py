@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
-from pilothouse.settings import VersionFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pilothouse.settings import VersionFile
 
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([{}\[\],:])|[^\s"{}\[\],:]+')
 _TABLE = re.compile(r"^[ \t]*\[+ *([^\]\n]+?) *\]+[ \t]*(?:#.*)?$", re.MULTILINE)

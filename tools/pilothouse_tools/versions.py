@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import semver
 
 from pilothouse.errors import ToolFailed
 from pilothouse_tools import grammar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _ORDER = ("", "patch", "minor", "major")
 # What a part of the changelog asks for at least (Keep a Changelog's names); Changed alone may be a mere improvement.
@@ -54,8 +57,11 @@ def decide(current: str, requested: str, counts: Mapping[str, int], parts: Seque
         return Decision(str(now.next_version(needed)), needed, why)
     version, bump = _requested(now, requested)
     if _ORDER.index(bump) < _ORDER.index(needed):
-        raise ToolFailed("version-contradicts-changes", f"{requested} was asked for, but the changes ask for a {needed} version: {why}",
-                         f"Ship {now.next_version(needed)}, or leave the version out.")  # fmt: skip
+        raise ToolFailed(
+            "version-contradicts-changes",
+            f"{requested} was asked for, but the changes ask for a {needed} version: {why}",
+            f"Ship {now.next_version(needed)}, or leave the version out.",
+        )
     return Decision(str(version), bump, f"requested ({requested}); {why}")
 
 
@@ -101,6 +107,9 @@ def _requested(now: semver.Version, requested: str) -> tuple[semver.Version, str
     )
     lower = {"major": (version.minor, version.patch), "minor": (version.patch,), "patch": ()}[grown]
     if any(lower):
-        raise ToolFailed("version-contradicts-changes", f"{requested} raises the {grown} part of {now}, so the parts after it must be 0",
-                         f"Ask for {now.next_version(grown)}.")  # fmt: skip
+        raise ToolFailed(
+            "version-contradicts-changes",
+            f"{requested} raises the {grown} part of {now}, so the parts after it must be 0",
+            f"Ask for {now.next_version(grown)}.",
+        )
     return version, grown

@@ -1,7 +1,7 @@
 """HTTP to configured environments only, by the rules against server-side request forgery (I39).
 
-The host is resolved once, every address is judged, and the connection goes to the judged address itself, so that a second
-answer of the name server changes nothing. No redirects, no proxies, no user information, a small body.
+The host is resolved once, every address is judged, and the connection goes to the judged address itself, so that a
+second answer of the name server changes nothing. No redirects, no proxies, no user information, a small body.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ import json
 import socket
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed, Unreachable
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _BODY = 64 * 1024
 _NEVER = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
 _SHARED = ipaddress.ip_network("100.64.0.0/10")  # carrier-grade NAT
+_NOWHERE = ipaddress.ip_network("0.0.0.0/8")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -38,8 +42,8 @@ class Answer:
 def address_problem(address: Address, *, allow_private: bool) -> str:
     """Why an address must not be connected to; empty where it may be.
 
-    Metadata services, link-local, multicast, unspecified and reserved addresses are refused always; loopback and private
-    ones unless ``allow_private``. Addresses that embed an IPv4 address are judged by it, too.
+    Metadata services, link-local, multicast, unspecified and reserved addresses are refused always; loopback and
+    private ones unless ``allow_private``. Addresses that embed an IPv4 address are judged by it, too.
     """
     if address in _NEVER:
         return "is a metadata service"
@@ -54,11 +58,12 @@ def address_problem(address: Address, *, allow_private: bool) -> str:
         return "is link-local"
     if address.is_multicast or address.is_unspecified:
         return "is multicast or unspecified"
-    private = address.is_loopback or address.is_private or (address.version == 4 and address in _SHARED)
-    if address.is_reserved and not private:
+    # The whole of 240.0.0.0/4 and 0.0.0.0/8 counts as private to `ipaddress`, too, but no host has these addresses.
+    if isinstance(address, ipaddress.IPv4Address) and (address.is_reserved or address in _NOWHERE):
         return "is reserved"
-    # 240.0.0.0/4 and the like count as private to `ipaddress`, too, but no host has them.
-    if address.version == 4 and (address.is_reserved or address in ipaddress.ip_network("0.0.0.0/8")):
+    shared = isinstance(address, ipaddress.IPv4Address) and address in _SHARED
+    private = address.is_loopback or address.is_private or shared
+    if address.is_reserved and not private:
         return "is reserved"
     return "is private" if private and not allow_private else ""
 
@@ -79,8 +84,11 @@ def join(base: str, path: str) -> str:
         or parts.query
         or parts.fragment
     ):
-        raise ToolFailed("url-refused", "the environment's URL must be http(s)://host[:port][/path], without user information",
-                         "Mend the environment's url in pilothouse.yml.")  # fmt: skip
+        raise ToolFailed(
+            "url-refused",
+            "the environment's URL must be http(s)://host[:port][/path], without user information",
+            "Mend the environment's url in pilothouse.yml.",
+        )
     if not base.isascii() or not base.isprintable() or any(mark in base for mark in " \\"):
         raise ToolFailed("url-refused", "the environment's URL holds characters that URLs cannot hold")
     if (
@@ -128,7 +136,9 @@ def get(url: str, *, timeout: float, allow_private: bool) -> Answer:
     try:
         target = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        raise ToolFailed("url-refused", f"the environment's URL is none: {error}", "Mend it in pilothouse.yml.") from None
+        raise ToolFailed(
+            "url-refused", f"the environment's URL is none: {error}", "Mend it in pilothouse.yml."
+        ) from None
     port = target.port or (443 if target.scheme == "https" else 80)
     address = resolve(target.host, port, allow_private=allow_private)
     headers = {"Host": target.netloc.decode("ascii"), "User-Agent": "pilothouse", "Accept-Encoding": "identity"}

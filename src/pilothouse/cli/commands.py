@@ -1,6 +1,6 @@
 """The commands, their options and their help. Each loads what it needs when it is called, and nothing before."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: typer would evaluate every annotation from text, twice, at each start.
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.models import CommandInfo
 
 from pilothouse import __version__
 from pilothouse.cli.surface import Surface
@@ -513,17 +514,29 @@ def harbour_env(ctx: typer.Context, folder: Folder) -> int:
     return sandbox.harbour_env(ctx.obj, folder)
 
 
-def group() -> TyperGroup:
-    """All commands, as the tree that parses and documents them."""
-    made = typer.main.get_command(app)
-    assert isinstance(made, TyperGroup)  # there is more than one command
+def group(only: str = "") -> TyperGroup:
+    """All commands, as the tree that parses and documents them.
+
+    Args:
+        only: a command that is known to be the one called: building the others takes longer than most commands do.
+    """
+    chosen = _app("") if only else app
+    if only:
+        chosen.registered_callback = app.registered_callback
+        chosen.registered_commands = [item for item in app.registered_commands if _name(item) == only]
+        chosen.registered_groups = [item for item in app.registered_groups if item.name == only]
+    made = typer.main.get_command(chosen)
+    assert isinstance(made, TyperGroup)  # there is a callback, so it is a group even with one command
     return made
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "")
 
 
 def names() -> tuple[str, ...]:
     """The names of the commands."""
-    own = (command.name or command.callback.__name__ for command in app.registered_commands if command.callback)
-    return (*own, *(str(item.name) for item in app.registered_groups))
+    return (*map(_name, app.registered_commands), *(str(item.name) for item in app.registered_groups))
 
 
 def invoke(surface: Surface, rest: list[str]) -> int:
@@ -538,11 +551,14 @@ def invoke(surface: Surface, rest: list[str]) -> int:
         rest = [*rest, "--help"]
     words = [*(["say"] if rest and not rest[0].startswith("-") and rest[0] not in names() else []), *rest]
     try:
-        code = group().main(words, prog_name=PROG, standalone_mode=False, obj=surface)
+        only = words[0] if words[0] in names() else ""
+        code = group(only).main(words, prog_name=PROG, standalone_mode=False, obj=surface)
     except _CLICK_ERROR as error:
         raise _usage(error) from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
+    except SystemExit as error:
+        raise BrokenPipeError from error  # typer's own answer to it; with standalone_mode off it exits for nothing else
     return code if isinstance(code, int) else EXIT_DONE
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,13 +21,14 @@ from pilothouse.errors import RequestRefused, UsageError
 from pilothouse.render.course import open_checkpoint, outline, state_name, versions
 from pilothouse.render.drawing import boxed
 from pilothouse.render.screen import BLANK, Line, Tone, line
-from pilothouse.render.text import safe
+from pilothouse.render.text import safe, wrap
 from pilothouse.views import exit_code
 
 if TYPE_CHECKING:
     from pilothouse.guard.state import RunState
     from pilothouse.harbour import World
 
+PROG = "pilothouse"
 PRODUCT = "acme"
 TRIES = 3
 
@@ -111,8 +114,8 @@ def _opened(surface: Surface, app: Pilothouse, state: RunState, checkpoint: str,
         who = app.find(state.run).checkpoints[checkpoint].approved
         by = safe(who.who, 60) if who else "nobody"
         screen.write([
-            line(" ", ("✔", Tone.GOOD), f" Approved for {by} by the sandbox's standing approval (an exception, recorded)."),
-            line(("   To read the card and type its word yourself: pilothouse demo --ask", Tone.DIM)), BLANK,
+            line(" ", ("✔", Tone.GOOD), f" Approved for {by} by a standing approval, an exception on the record"),
+            line(("   Type the word yourself: pilothouse demo --ask", Tone.DIM)), BLANK,
         ])  # fmt: skip
     return True
 
@@ -140,6 +143,7 @@ def _verified(surface: Surface, world: World) -> None:
         return
     from pilothouse.cli.looking import audit_verify  # noqa: PLC0415
 
+    surface.out().write([BLANK])
     inner = Surface(project=world.project)
     with suppress(UsageError):
         audit_verify(inner, "", "")
@@ -148,22 +152,31 @@ def _verified(surface: Surface, world: World) -> None:
 def _farewell(surface: Surface, world: World, state: RunState, *, keep: bool) -> None:
     if surface.quiet or surface.json:
         return
-    surface.out().write(_where_to_look(world, state, keep=keep))
+    screen = surface.out()
+    screen.write(_where_to_look(world, state, keep=keep))
+    screen.write([BLANK, *(line(" ", (part, Tone.STRONG)) for part in wrap(_why(state), screen.width - 2))])
 
 
 def _where_to_look(world: World, state: RunState, *, keep: bool) -> Iterator[Line]:
-    folder, project = shlex.quote(str(world.folder)), shlex.quote(str(world.project))
+    program, folder = _program(), shlex.quote(str(world.folder))
     yield BLANK
-    yield line((" Look at it with other tools than ours:", Tone.STRONG))
-    yield line(f"   git -C {shlex.quote(str(world.origin))} log --oneline --graph --all | head -20")
-    yield line(f"   sqlite3 {shlex.quote(str(world.database('production')))} '.tables'")
-    yield line(f"   pilothouse --project {project} audit show {state.run}")
+    yield line((" Look around, with other tools than ours, too:", Tone.STRONG))
+    yield line(f"   cd {shlex.quote(str(world.project))} && {program} audit show {state.run}")
+    yield line(f"   git -C {shlex.quote(str(world.origin))} log --oneline --graph --all")
+    yield line(f"   sqlite3 {shlex.quote(str(world.database('production')))} .tables")
     if keep:
         yield line(f"   curl -s {world.urls['production']}/version")
-        yield line(f" The servers are running. End them: pilothouse harbour down {folder}")
+        yield line(f" The servers are running. End them: {program} harbour down {folder}")
     yield line(f" Remove it all: rm -r {folder}")
-    yield BLANK
-    yield line(" ", (_why(state), Tone.DIM))
+
+
+def _program() -> str:
+    """How this program can be called from the present shell."""
+    found = shutil.which(PROG)
+    own = Path(sys.argv[0]).resolve()
+    if (found and Path(found).resolve() == own) or own.name != PROG:
+        return PROG
+    return shlex.quote(str(own))
 
 
 def _why(state: RunState) -> str:

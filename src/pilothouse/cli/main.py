@@ -78,6 +78,11 @@ def global_options(argv: Sequence[str]) -> tuple[Surface, list[str]]:
 
 
 def _dispatch(surface: Surface, rest: list[str]) -> int:
+    if rest[:1] == ["status"] and len(rest) <= 2 and not any(word.startswith("-") for word in rest):  # noqa: PLR2004
+        # What scripts poll: without options there is nothing to parse, and the parser costs as much as the answer.
+        from pilothouse.cli import looking  # noqa: PLC0415
+
+        return looking.status(surface, "".join(rest[1:]), notes=False, card=False, svg=None)
     from pilothouse.cli import commands  # noqa: PLC0415 - after the global options, so that their errors are ours
 
     return commands.invoke(surface, rest)

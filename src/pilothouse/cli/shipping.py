@@ -102,7 +102,7 @@ def _remark(surface: Surface, heard: intent.Intent) -> None:
     what = [f"{heard.workflow} of {heard.product}"]
     what += [heard.version or heard.bump or ""]
     what += ["dry run" if heard.dry_run else ""]
-    surface.aside().write([line((f" Understood: {', '.join(filter(None, what))}", Tone.DIM))])
+    surface.aside().write([line((f" Understood: {', '.join(filter(None, what))}", Tone.DIM)), BLANK])
 
 
 def _near(words: Sequence[str], commands: Sequence[str]) -> str:

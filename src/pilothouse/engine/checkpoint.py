@@ -1,4 +1,4 @@
-"""Opening a checkpoint: gather what the approval will be bound to, render the card by code, write both down (APR-3, 5)."""
+"""Opening a checkpoint: gather what the approval is bound to, render the card by code, write both down (APR-3, 5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def open_checkpoint(log: Log, checkpoint: str) -> None:
         "plan": state.plan.digest,
         "acts": [_shown(act, log) for act in state.plan.acts if act.checkpoint == checkpoint],
         "pins": pins,
-        "evidence": {gate: item for gate, item in sorted(_judged(log).items())},
+        "evidence": dict(sorted(_judged(log).items())),
         "exceptions": list(state.exceptions),
     }
     changes = _changes(log, checkpoint, basis)

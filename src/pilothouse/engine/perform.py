@@ -127,9 +127,7 @@ def _apply(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Js
             return _halt(log, act, "unknown-outcome", told, "look at the target, then resume", keep_open=True)
 
 
-def _try(
-    log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]
-) -> tuple[ToolFailed | None, Probe]:
+def _try(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> tuple[ToolFailed | None, Probe]:
     """Apply once and read back; what the attempt said is what was seen, not what is: the read-back decides (I5)."""
     tools = log.world.tools
     attempt: ToolFailed | None = None

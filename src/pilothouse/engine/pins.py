@@ -1,4 +1,4 @@
-"""Pins: the closed list of facts about the world that an approval rests on, read again before each covered act (I10)."""
+"""Pins: the closed list of what an approval rests on in the world, read again before each covered act (I10)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def read_pins(log: Log, acts: list[PlannedAct]) -> dict[str, Json]:
     pins: dict[str, Json] = {}
     for act in acts:
         known = {
-            name: value if form_of(value) is None else _resolved(value, facts)
-            for name, value in act.arguments.items()
+            name: value if form_of(value) is None else _resolved(value, facts) for name, value in act.arguments.items()
         }
         arguments = {name: value for name, value in known.items() if form_of(value) is None}
         pins[act.step] = dict(log.world.tools.pins(act.tool, arguments))

@@ -24,11 +24,12 @@ def compile_plan(world: World, state: RunState) -> Plan:
         InvalidFile: an act references something that no step can tell.
     """
     specs = world.tools.specs()
-    acts: list[PlannedAct] = []
-    for branch in (MAIN, *world.workflow.branches):
-        for step in world.workflow.steps(branch):
-            if step.kind is Kind.ACT and applies(step, world, state) is not False:
-                acts.append(_planned(step, branch, specs[step.target], world, state))
+    acts = [
+        _planned(step, branch, specs[step.target], world, state)
+        for branch in (MAIN, *world.workflow.branches)
+        for step in world.workflow.steps(branch)
+        if step.kind is Kind.ACT and applies(step, world, state) is not False
+    ]
     basis = plan_basis(world, state)
     plan_digest = digest({"acts": [act.as_json() for act in acts], "basis": basis})
     return Plan(tuple(acts), basis, plan_digest)

@@ -60,9 +60,7 @@ def record_findings(log: Log, step: Step, findings: tuple[Finding, ...]) -> None
     """Write down each judgement that differs from the step's last one of that gate."""
     fresh = []
     for finding in findings:
-        fact = Judged(
-            step.id, finding.gate, finding.passed, finding.reason_code, finding.message, finding.evidence
-        )
+        fact = Judged(step.id, finding.gate, finding.passed, finding.reason_code, finding.message, finding.evidence)
         if log.state.judged.get((step.id, finding.gate)) != fact:
             fresh.append(fact)
     if fresh:

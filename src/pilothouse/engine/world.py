@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ChainMoved
 from pilothouse.events import Event, Fact, Observed, Started
+from pilothouse.guard.fold import fold, step_on
 from pilothouse.guard.gates import Bound
 from pilothouse.guard.references import Unresolved, fact_of
-from pilothouse.guard.state import RunState, step_on
+from pilothouse.guard.state import RunState
 from pilothouse.model import Workflow
 from pilothouse.ports import Boundary, Clock, Head, Journal, Lease, Personas, Tools
 from pilothouse.settings import Configuration, Product
@@ -77,8 +78,6 @@ class Log:
             if event.run == run and event.seq <= head.seq:
                 state = step_on(state, event)
         if state is None:
-            from pilothouse.guard.state import fold  # noqa: PLC0415
-
             state = fold(())  # raises: no such run
         return cls(world, state, head)
 
@@ -115,7 +114,7 @@ class Log:
         self.state, self.head = fresh.state, fresh.head
 
     def evidence_id(self) -> str:
-        """The id of the run's next piece of evidence: e-001, e-002 …"""
+        """The id of the run's next piece of evidence: e-001, e-002 and so on."""
         return f"e-{len(self.state.evidence_by_id) + 1:03d}"
 
 
@@ -189,7 +188,9 @@ def timeline(state: RunState) -> list[Json]:
     for step, act in state.acts.items():
         told = act.done.summary if act.done else f"failed: {act.failed.message}" if act.failed else "outcome unknown"
         lines.append((act.started_at, f"{step}: {told}"))
-    lines.extend((w.opened_at, f"{step}: {w.last.message if w.last else 'opened'}") for step, w in state.watches.items())
+    lines.extend(
+        (w.opened_at, f"{step}: {w.last.message if w.last else 'opened'}") for step, w in state.watches.items()
+    )
     return [f"{at[11:19]} {text}" for at, text in sorted(lines)]
 
 

@@ -1,4 +1,4 @@
-"""Approvals: what a word is, which one may be drawn, what counts as a right entry, what an approval covers (APR-1..3)."""
+"""Approvals: which word may be drawn, what counts as a right entry, what an approval covers (APR-1 to APR-3)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pilothouse.guard.state import MAX_WORDS, CheckpointState, RunState
 from pilothouse.model import Refuse
 
 WORDS = (
-    "DEPLOY", "RELEASE", "SHIP", "LAUNCH", "PROMOTE", "CONFIRM", "PROCEED", "EXECUTE", "AUTHORIZE", "APPROVE", "PUBLISH",
-    "DELIVER", "ACTIVATE", "ENABLE", "GO",
+    "DEPLOY", "RELEASE", "SHIP", "LAUNCH", "PROMOTE", "CONFIRM", "PROCEED", "EXECUTE", "AUTHORIZE", "APPROVE",
+    "PUBLISH", "DELIVER", "ACTIVATE", "ENABLE", "GO",
 )  # fmt: skip
 WORD_LIFE = timedelta(minutes=15)  # I15
 ABORT = "ABORT"
@@ -75,7 +75,9 @@ def scripted_applies(
     """
     known = state.checkpoints.get(checkpoint, CheckpointState())
     if known.openings > 1:
-        return Refuse("changed-since-approved", "the plan changed after its approval; a standing approval has not seen it")
+        return Refuse(
+            "changed-since-approved", "the plan changed after its approval; a standing approval has not seen it"
+        )
     for entry in entries:
         if (entry.checkpoint, entry.product, entry.workflow) != (
             checkpoint, state.started.product, state.started.workflow,

@@ -54,7 +54,8 @@ def unhandled(step: Step, state: RunState) -> tuple[str, str, str] | None:
     """
     act = state.acts.get(step.id)
     if act is not None and act.failed and act.open is None and act.failed_seq > state.resumed_seq:
-        if act.failed.reason_code != "plan-changed" or state.branch != MAIN:
+        void = act.failed.reason_code == "plan-changed" and state.branch == MAIN
+        if not void:
             return act.failed.reason_code, act.failed.message, act.failed.hint
     watch = state.watches.get(step.id)
     if watch is not None and watch.closed is not None and watch.closed.outcome != "healthy":

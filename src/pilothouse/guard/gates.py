@@ -140,7 +140,7 @@ def migrations_expected(facts: Facts, _bound: Bound) -> tuple[bool, str, str, st
         names = ", ".join(str(name) for name in unexpected)
         hint = "find out why this environment is behind; apply or remove them by hand, then resume"
         return False, "migrations-unexpected", f"pending but not part of this release: {names}", hint
-    return True, "ok", f"{len(_items(facts, 'pending'))} migrations, all expected", ""
+    return True, "ok", f"pending migrations as expected: {len(_items(facts, 'pending'))}", ""
 
 
 def live(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
@@ -190,7 +190,11 @@ def restore_lossless(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
     if facts.get("lossless") is True:
         return True, "ok", "nothing was written since the backup", ""
     writes = facts.get("writes_since")
-    told = f"{writes} writes since the backup would be lost" if isinstance(writes, int) else "what would be lost is unknown"
+    told = (
+        f"{writes} writes since the backup would be lost"
+        if isinstance(writes, int)
+        else "what would be lost is unknown"
+    )
     if bound.product.rollback.restore == "auto":
         return True, "ok", f"{told}; configured as automatic", ""
     return False, "restore-loses-data", told, "decide: approve the restore, or repair by a compensating migration"
@@ -211,7 +215,7 @@ RULES: Mapping[str, Rule] = {
     "restore-lossless": restore_lossless,
 }
 
-# What these look at is an environment, whatever runs there; the tool itself was told which version and commit to expect.
+# These look at an environment, whatever runs there; the tool itself was told which version and commit to expect.
 ABOUT_AN_ENVIRONMENT = frozenset({"live", "healthy"})
 
 
@@ -260,4 +264,3 @@ def to_look_again(gates: list[Gate], state: RunState, now: datetime) -> tuple[st
         if is_stale(gate, evidence, now) or (failed and evidence.seq < state.resumed_seq):
             steps.append(gate.on)
     return tuple(steps)
-

@@ -1,6 +1,7 @@
 """Typed references: where a step's arguments come from, and what they are worth now.
 
-A value in a workflow is a literal, or one of ``{ref: step.fact}``, ``{input: name}``, ``{setting: a.b}``, ``{run: name}``.
+A value in a workflow is a literal, or a reference: ``{ref: step.fact}``, ``{input: name}``, ``{setting: a.b}`` or
+``{run: name}``.
 In a compiled plan only ``{"ref": "step.fact", "type": T}`` is left, for what only a later step can tell.
 """
 

@@ -61,7 +61,7 @@ def reading(first: Mapping[str, Json] | None, last: Mapping[str, Json]) -> Readi
     if requests_1 < requests_0:  # restarted meanwhile
         requests_0, errors_0, table_0 = 0, 0, {}
     # Prometheus buckets are cumulative over bounds: take differences to get the requests of each bucket.
-    bounds = sorted((b for b in table_1 if b >= 0)) + ([-1] if -1 in table_1 else [])
+    bounds = sorted(b for b in table_1 if b >= 0) + ([-1] if -1 in table_1 else [])
     counts: list[tuple[int, int]] = []
     below = 0
     for bound in bounds:

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 SPARED = "1.3.0"
 PROBES = ("/health", "/version", "/metrics")
 EVERY = 7
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 2.0
 
 
 def sabotaged(routes: Callable[..., Any], faults: Path, answer: type, version: str) -> Callable[..., Any]:

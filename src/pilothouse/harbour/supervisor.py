@@ -78,12 +78,21 @@ class Supervisor:
     def stay(self) -> None:
         """Returns when the world is to end."""
         oldest = time.monotonic() + MOST_SECONDS
-        while not self._ended.wait(1) and (self._world.folder / "harbour.json").exists():
+        mine = (self._world.folder / "supervisor.lock").stat()
+        while not self._ended.wait(1) and self._is(mine):
             if time.monotonic() > oldest:
                 break
         self._ended.set()
         for environment in self._environments.values():
             environment.end()
+
+    def _is(self, mine: os.stat_result) -> bool:
+        """Whether DIR is still this world's: it may be gone, or another world may have been made in its place."""
+        try:
+            there = (self._world.folder / "supervisor.lock").stat()
+        except OSError:
+            return False
+        return (there.st_ino, there.st_dev) == (mine.st_ino, mine.st_dev)
 
     def _thread(self, target: object, *arguments: object) -> None:
         threading.Thread(target=target, args=arguments, daemon=True).start()  # type: ignore[arg-type]

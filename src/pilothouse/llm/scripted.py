@@ -1,7 +1,7 @@
 """Scripted agents: no model, no key, the same result every time.
 
-A scripted verdict is the conjunction of the step's gates (REL-7): the guard has judged them before the agent is asked, so
-what is left to say is *go*, with the evidence that was read.
+A scripted verdict is the conjunction of the step's gates (REL-7): the guard has judged them before the agent is asked,
+so what is left to say is *go*, with the evidence that was read.
 """
 
 from __future__ import annotations

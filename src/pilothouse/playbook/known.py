@@ -43,7 +43,7 @@ FORMS = ("ref", "input", "setting", "run")
 # What {run: name} may name, by type.
 RUN: Mapping[str, str] = {
     "backup": "key", "base_ref": "ref", "failure": "text", "from_sha": "sha", "from_version": "version",
-    "product": "text", "run_id": "key", "started_on": "text", "superseded_branch": "text", "timeline": "text",
+    "product": "text", "run_id": "key", "started_on": "text", "superseded_branch": "text", "timeline": "object",
     "to_sha": "sha", "to_version": "version",
 }  # fmt: skip
 

@@ -80,7 +80,8 @@ def _git(verb: str, facts: Mapping[str, Json], arguments: Mapping[str, Json], su
         case "contents":
             return Brief(NEXT, f"{count(len(_items(facts, 'pulls')), 'PR')} merged")
         case "release_branch":
-            return Brief(FIRST, f"{_said(facts, 'branch')} @ {short(_said(facts, 'sha'))}")
+            told = f"{_said(facts, 'branch')} @ {short(_said(facts, 'sha'))}"
+            return Brief(FIRST, told if facts.get("branch") else safe(summary, 80))
         case "merge":
             return Brief(FIRST, f"merged into {safe(str(arguments.get('into', 'the base')), 40)}")
         case "tag":
@@ -120,8 +121,7 @@ def _text(tool: str, facts: Mapping[str, Json], summary: str) -> Brief:
         case "changelog.finalise":
             return Brief(NEXT, "changelog")
         case "version.decide":
-            why = _said(facts, "why")
-            return Brief(FIRST, f"{_said(facts, 'version')} {facts.get('bump', '')}".strip() + (f" ({why})" if why else ""))
+            return Brief(FIRST, " · ".join(filter(None, [_said(facts, "version"), *_said(facts, "why").split(", ")])))
         case "notes.render":
             return Brief(LATER, "notes")
         case "postmortem.render":

@@ -1,4 +1,4 @@
-"""The checkpoint card: rendered by code from the plan and the evidence, so that what is approved is what is shown (APR-5).
+"""The checkpoint card, rendered by code from the plan and the evidence: what is approved is what is shown (APR-5).
 
 No template and no model has a hand in it: a template that a project overlays could leave something out.
 """
@@ -33,10 +33,10 @@ def render_card(state: RunState, product: Product, basis: dict[str, Json]) -> st
     for label, text in _rows(state, facts, product, basis):
         lines += _row(label, text)
     lines += ["", "Approving does this, and nothing else:"]
-    lines += _acts(basis, MAIN, product)
+    lines += _acts(basis, MAIN)
     contingent = sorted({str(a["branch"]) for a in listing(basis, "acts")} - {MAIN})
     for branch in contingent:
-        lines += [f"And only if it goes wrong ({branch}):", *_acts(basis, branch, product)]
+        lines += [f"And only if it goes wrong ({branch}):", *_acts(basis, branch)]
     lines += ["", f"plan {short(str(basis['plan']))}   notes: pilothouse status {state.run} --notes"]
     return "\n".join(lines) + "\n"
 
@@ -74,14 +74,13 @@ def _rows(
 
 
 def _changes(contents: dict[str, Json]) -> str:
-    pulls = contents.get("pulls")
+    pulls, files = contents.get("pulls"), count(number(contents, "files"), "file")
     told = [
         count(len(pulls), "PR") if isinstance(pulls, list) else "",
         count(number(contents, "commits"), "commit"),
-        f"{count(number(contents, 'files'), 'file')} "
-        f"(+{number(contents, 'insertions')} −{number(contents, 'deletions')})",
-        f"{count(len(listing(contents, 'features')), 'feature')}, {count(len(listing(contents, 'fixes')), 'fix')}"
-        .replace("fixs", "fixes"),
+        f"{files} (+{number(contents, 'insertions')} −{number(contents, 'deletions')})",
+        count(len(listing(contents, "features")), "feature"),
+        count(len(listing(contents, "fixes")), "fix", "fixes"),
     ]
     return " · ".join(part for part in told if part)
 
@@ -111,8 +110,10 @@ def _undo(state: RunState, facts: dict[str, dict[str, Json]], product: Product) 
 def _watch(product: Product) -> str:
     rule = product.watch
     assert rule is not None
+
     def limit(rise: int, unit: str, point: str) -> str:
         return f"+{rise} % of the baseline" if unit == "relative" else f"+{rise} {point}"
+
     short_watch = " (SHORT: allowed by policy)" if rule.window_ms < 15 * 60_000 else ""
     return (
         f"{duration(rule.window_ms / 1000)}{short_watch}; back if the error rate rises by more than "
@@ -121,7 +122,7 @@ def _watch(product: Product) -> str:
     )
 
 
-def _acts(basis: dict[str, Json], branch: str, product: Product) -> list[str]:
+def _acts(basis: dict[str, Json], branch: str) -> list[str]:
     lines: list[str] = []
     index = 0
     for act in listing(basis, "acts"):

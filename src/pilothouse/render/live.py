@@ -145,7 +145,7 @@ class Plain(_Following):
             self._headed = True
             self.screen.write([*draw_headline(told, self.screen.width), BLANK])
         for row in told.rows:
-            settled = row.mark in {Mark.DONE, Mark.BACK} or (last and row.mark is not Mark.TO_COME)
+            settled = row.mark in {Mark.DONE, Mark.BACK, Mark.FAILED} or (last and row.mark is not Mark.TO_COME)
             if settled and (row.phase, row.mark) not in self._shown:
                 self._shown.add((row.phase, row.mark))
                 self.screen.write(draw_row(row, self.screen.width, verbose=self.verbose, spinner="…"))

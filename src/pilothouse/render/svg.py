@@ -16,6 +16,9 @@ from pilothouse.render.text import duration, wrap
 from pilothouse.render.timeline import MIDDLE, Mark, Row, Timeline, timeline
 
 WIDTH, MARGIN = 980, 36
+TITLE_AT, AGENT_AT, PIECES_AT, PIECES = 70, 232, 366, 68
+DETAIL = 120
+FEW = 5  # phases to come that get a line each; more share one
 ROW, SMALL, CARD_LINE = 36, 20, 19.5
 SANS = "system-ui, -apple-system, 'Segoe UI', Inter, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 MONO = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
@@ -52,7 +55,8 @@ def picture(state: RunState, times: Times, now: datetime) -> str:
     for row in told.rows:
         parts += _row(row, y)
         y += ROW + SMALL * len(_details(row))
-    for title in told.to_come:
+    coming = list(told.to_come)
+    for title in coming if len(coming) <= FEW else [MIDDLE.join(coming)] if coming else []:
         parts += _coming(title, y)
         y += ROW - 8
     rail = _rail(top, y - (ROW - 8 if told.to_come else ROW))
@@ -93,18 +97,22 @@ def _row(row: Row, y: float) -> Iterator[str]:
     colour = COLOURS[row.mark]
     yield _sign(row.mark, y)
     loud = row.mark in {Mark.WAITING, Mark.FAILED, Mark.RUNNING}
-    yield _text(MARGIN + 34, y + 5, row.title, colour if loud else INK, 15, 'font-weight="600"')
-    yield _text(206, y + 5, row.agent, FAINT, 13.5)
-    said = MIDDLE.join(fitted(row.pieces, 72) or [cut(piece, 72) for piece in row.pieces[:1]])
-    yield _text(336, y + 5, said, colour if loud else SOFT, 14)
+    yield _text(TITLE_AT, y + 5, row.title, colour if loud else INK, 14.5, 'font-weight="600"')
+    yield _text(AGENT_AT, y + 5, row.agent, FAINT, 13.5)
+    said = MIDDLE.join(fitted(row.pieces, PIECES) or [cut(piece, PIECES) for piece in row.pieces[:1]])
+    yield _text(PIECES_AT, y + 5, said, colour if loud else SOFT, 14)
     if row.seconds is not None:
         yield _text(WIDTH - MARGIN, y + 5, duration(row.seconds), FAINT, 13, 'text-anchor="end"')
     for number, detail in enumerate(_details(row), 1):
-        yield _text(MARGIN + 34, y + 5 + SMALL * number, detail, SOFT, 13.5)
+        label, _, command = detail.partition("  ")
+        at = y + 5 + SMALL * number
+        yield _text(TITLE_AT, at, label, FAINT if command else SOFT, 13.5)
+        if command:
+            yield _text(TITLE_AT + 64, at, command.strip(), SOFT, 13, "mono")
 
 
 def _details(row: Row) -> list[str]:
-    return [part for detail in row.details for part in wrap(detail, 120)]
+    return [part for text in row.details for part in ([text] if columns(text) <= DETAIL else wrap(text, DETAIL))]
 
 
 def _sign(mark: Mark, y: float) -> str:
@@ -124,7 +132,7 @@ def _sign(mark: Mark, y: float) -> str:
 
 def _coming(title: str, y: float) -> Iterator[str]:
     yield _sign(Mark.TO_COME, y)
-    yield _text(MARGIN + 34, y + 5, title, FAINT, 14)
+    yield _text(TITLE_AT, y + 5, title, FAINT, 14)
 
 
 def _panel(state: RunState, times: Times, now: datetime, y: float) -> tuple[list[str], float]:
@@ -139,7 +147,13 @@ def _panel(state: RunState, times: Times, now: datetime, y: float) -> tuple[list
     if not said:
         return [], 0
     first, *rest = said
-    return _framed(flat(first).strip(), [_spans(line) for line in rest] or [_spans(first)], y, _edge(state))
+    if not rest:
+        return _framed(_CALM.get(state.standing(), "As it stands"), [_spans(first)], y, _edge(state))
+    head, _, aside = flat(first).strip().partition("   ")
+    return _framed(head, [_spans(line) for line in rest], y, _edge(state), aside)
+
+
+_CALM = {"refused": "Refused", "halted": "Halted: a person must look", "aborted": "Over", "superseded": "Over"}
 
 
 def _edge(state: RunState) -> str:
@@ -158,18 +172,21 @@ def _card_line(raw: str) -> _Toned:
 
 
 def _spans(line: Line) -> _Toned:
-    return [(span.text, TONES[span.tone]) for span in line]
+    """A line without the one column of margin that a terminal needs."""
+    first, *rest = line
+    return [(first.text.removeprefix(" "), TONES[first.tone]), *((span.text, TONES[span.tone]) for span in rest)]
 
 
-def _framed(title: str, lines: Sequence[_Toned], y: float, edge: str) -> tuple[list[str], float]:
-    height = 52 + CARD_LINE * len(lines) + 10
+def _framed(title: str, lines: Sequence[_Toned], y: float, edge: str, aside: str = "") -> tuple[list[str], float]:
+    height = 60 + CARD_LINE * len(lines) + 10
     out = [
         f'<rect x="{MARGIN}" y="{y:g}" width="{WIDTH - 2 * MARGIN}" height="{height:g}" rx="10" fill="{PANEL}" '
         f'stroke="{edge}" stroke-opacity="0.75"/>',
-        _text(MARGIN + 24, y + 32, title, edge, 16, 'font-weight="700"'),
+        _text(MARGIN + 24, y + 34, title, edge, 16, 'font-weight="700"'),
+        _text(WIDTH - MARGIN - 24, y + 34, aside, FAINT, 13, 'text-anchor="end"'),
     ]
     for number, spans in enumerate(lines):
-        at = y + 58 + CARD_LINE * number
+        at = y + 66 + CARD_LINE * number
         column = 0
         for text, fill in spans:
             shown = text.lstrip(" ")

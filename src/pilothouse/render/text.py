@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 
 # Bidirectional controls can make a line read otherwise than it is; zero-width characters can hide in it.
@@ -24,9 +25,9 @@ def safe(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 file``, ``3 files``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 file``, ``3 files``; an irregular plural is given."""
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -47,17 +48,5 @@ def short(sha: str) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Words into lines of at most ``width`` characters; a longer word is cut, never lost."""
-    lines: list[str] = []
-    line = ""
-    for word in text.split():
-        while len(word) > width:
-            head, word = word[: width - len(line) - 1] if line else word[:width], word[width - len(line) - 1 if line else width:]
-            lines.append(f"{line} {head}".strip())
-            line = ""
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return [*lines, line] if line or not lines else lines
+    """Words into lines of at most ``width`` characters; a longer word is cut, never lost; at least one line."""
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import Kind
+from pilothouse.render.acts import sentence
 from pilothouse.render.brief import FIRST, HIDDEN, Brief, brief
 from pilothouse.render.course import (
     Entry,
@@ -247,8 +248,16 @@ def _running(phase: Sequence[Entry], state: RunState, now: datetime) -> tuple[st
     if view is not None:
         return view.pieces(now)
     done = _ranked(phase, state)
-    doing = [f"{at.id} …"] if at is not None else []
+    doing = [f"{_doing(at, state)} …"] if at is not None else []
     return (*doing, *done)
+
+
+def _doing(entry: Entry, state: RunState) -> str:
+    """What is being done now, in words."""
+    act = state.acts.get(entry.id)
+    if act is not None and act.open is not None:
+        return sentence(act.open.tool, act.open.arguments)
+    return entry.id.replace("-", " ")
 
 
 def watch_view(state: RunState, step: str) -> WatchView | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pilothouse.canonical import Json
+from typing import TYPE_CHECKING
+
 from pilothouse.model import Argument, EffectClass, Permit, Presence, Probe
-from pilothouse.settings import Command, Database, Product
-from pilothouse_tools import commands, database
-from pilothouse_tools.context import Context
+from pilothouse_tools import commands, database, grammar
 from pilothouse_tools.door import Actor, Arguments, acts
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse.settings import Command, Database, Product
+    from pilothouse_tools.context import Context
 
 
 def _effect(product: Product, name: str) -> EffectClass:
@@ -90,7 +94,7 @@ def _look_at_backup(context: Context, arguments: Arguments, key: str, *, verify:
             and not isinstance(size, bool)
             and size > 0
             and isinstance(sha256, str)
-            and len(sha256) == 64
+            and grammar.SHA256.fullmatch(sha256) is not None
         )
         if said.get("restorable") is not True or not whole:
             # Something lies under the key, but it is no backup that could be gone back to (I20).

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, EffectClass, Permit, Presence, Probe
-from pilothouse.settings import Command, Environment, Product
 from pilothouse_tools import commands, health
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Actor, Arguments, acts
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse.settings import Command, Environment, Product
+    from pilothouse_tools.context import Context
 
 _CARRIES = re.compile(r"^Pilothouse-Deploys: ([0-9a-f]{40})$", re.MULTILINE)
 _PAUSE = 0.2
@@ -127,8 +130,12 @@ def _push(context: Context, environment: Environment, arguments: Arguments, perm
     repo.push(f"refs/heads/{branch}", new, head, timeout=max(environment.deploy.timeout, 30.0))
     problem = _await_answer(context, environment, version, new, environment.deploy.timeout)
     if problem:
-        raise ToolFailed("deploy-not-answering", f"{new[:12]} was pushed to {branch}, but {environment.name} {problem} "
-                         f"after {environment.deploy.timeout:g} s", "Look at the platform's deployment log.")  # fmt: skip
+        raise ToolFailed(
+            "deploy-not-answering",
+            f"{new[:12]} was pushed to {branch}, but {environment.name} {problem} "
+            f"after {environment.deploy.timeout:g} s",
+            "Look at the platform's deployment log.",
+        )
 
 
 # -- by a command -----------------------------------------------------------------------------------------------------

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pilothouse.canonical import Json
+from typing import TYPE_CHECKING
+
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, EffectClass, Permit, Presence, Probe, Reach
 from pilothouse_tools import forge
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Actor, Arguments, acts, no_pins
 from pilothouse_tools.text import one_line
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
 
 _BODY = 60_000  # the forge takes 65536 characters
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, EffectClass, Permit, Presence, Probe, Reach
 from pilothouse.settings import VersionFile
 from pilothouse_tools import grammar, versionfiles
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Actor, Arguments, acts, no_pins
 from pilothouse_tools.text import one_line
+
+if TYPE_CHECKING:
+    from pilothouse_tools.context import Context
 
 _TRIES = 3  # how often a merge is made anew when the branch moves under it
 
@@ -127,11 +131,17 @@ def _merged_tree(context: Context, head: str, commit: str, into: str) -> str:
     parts = done.stdout.decode("utf-8", "replace").split("\0")
     if done.code == 1:
         names = ", ".join(one_line(part, 80) for part in parts[1:11] if part)
-        raise ToolFailed("merge-conflict", f"{commit[:12]} does not merge into {into} at {head[:12]}: {names}",
-                         "Open a pull request from the release branch and resolve it there; nothing was pushed.")  # fmt: skip
+        raise ToolFailed(
+            "merge-conflict",
+            f"{commit[:12]} does not merge into {into} at {head[:12]}: {names}",
+            "Open a pull request from the release branch and resolve it there; nothing was pushed.",
+        )
     if done.code or not grammar.is_sha(parts[0].strip()):
-        raise ToolFailed("git-failed", f"git merge-tree failed: {one_line(done.stderr.decode('utf-8', 'replace'), 300)}",
-                         "git 2.38 or newer is needed.")  # fmt: skip
+        raise ToolFailed(
+            "git-failed",
+            f"git merge-tree failed: {one_line(done.stderr.decode('utf-8', 'replace'), 300)}",
+            "git 2.38 or newer is needed.",
+        )
     return parts[0].strip()
 
 
@@ -230,7 +240,10 @@ TOOLS = (
         acts(
             "git.merge",
             "Merge a commit into a branch of the remote by a merge commit.",
-            {"branch": Argument("ref"), "into": Argument("ref"), "commit": Argument("sha"), "version": Argument("version")},
+            {
+                "branch": Argument("ref"), "into": Argument("ref"), "commit": Argument("sha"),
+                "version": Argument("version"),
+            },
             {"sha": "sha"},
             effect=EffectClass.KEYED, reach=Reach.PRODUCTION, undoable=False,
         ),

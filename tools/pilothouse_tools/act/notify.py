@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, EffectClass, Permit, Presence, Probe, Reach
 from pilothouse_tools import grammar
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Actor, Arguments, acts, no_pins
 from pilothouse_tools.text import one_line, visible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pilothouse_tools.context import Context
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
 
@@ -115,7 +119,8 @@ def _print_once(marker: Path, body: str) -> None:
         return
     except OSError as error:
         raise ToolFailed("notify-failed", f"the console's marker cannot be written: {error.strerror}") from None
-    print(visible(body), file=sys.stderr, flush=True)
+    sys.stderr.write(f"{visible(body)}\n")
+    sys.stderr.flush()
 
 
 TOOLS = (

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import changelog, grammar
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, drafts
 from pilothouse_tools.observe.version import changelog_text
+
+if TYPE_CHECKING:
+    from pilothouse_tools.context import Context
 
 
 def _finalise(context: Context, arguments: Arguments) -> Observation:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pilothouse.canonical import Json
+from typing import TYPE_CHECKING
+
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import grammar, templates, text
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, drafts
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
 
 _LISTS = ("features", "improvements", "fixes", "breaking", "dependencies")
 
@@ -80,13 +84,18 @@ def headline(contents: dict[str, Json]) -> str:
     features = _records(contents.get("features", []), "contents.features")
     parts = [text.one_line(_word(entry, "summary"), 80) for entry in features[:2]]
     rest = len(features) - len(parts)
-    counts = [(rest, "more feature", "more features"), *(
-        (len(_records(contents.get(name, []), f"contents.{name}")), word, words)
-        for name, word, words in (
-            ("fixes", "fix", "fixes"), ("improvements", "improvement", "improvements"),
-            ("dependencies", "dependency update", "dependency updates"), ("breaking", "breaking change", "breaking changes"),
-        )
-    )]  # fmt: skip
+    counts = [
+        (rest, "more feature", "more features"),
+        *(
+            (len(_records(contents.get(name, []), f"contents.{name}")), word, words)
+            for name, word, words in (
+                ("fixes", "fix", "fixes"),
+                ("improvements", "improvement", "improvements"),
+                ("dependencies", "dependency update", "dependency updates"),
+                ("breaking", "breaking change", "breaking changes"),
+            )
+        ),
+    ]
     parts += [f"{number} {word if number == 1 else words}" for number, word, words in counts if number]
     line = "; ".join(parts) or "maintenance only"
     return line[0].upper() + line[1:]

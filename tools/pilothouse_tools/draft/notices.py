@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pilothouse.canonical import Json
+from typing import TYPE_CHECKING
+
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import templates, text
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, Look, Watcher, drafts
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
 
 _EVENT = {
     "version": Argument("text", required=False),
@@ -82,8 +86,12 @@ def _report(context: Context, arguments: Arguments) -> Observation:
             if isinstance(item, dict)
         ]
         lists.append({"title": title, "items": ticks})
-    values = {**_values(context, arguments), "notes_url": arguments.text("notes_url"), "monitoring": arguments.text("monitoring"),
-              "checklists": lists}  # fmt: skip
+    values = {
+        **_values(context, arguments),
+        "notes_url": arguments.text("notes_url"),
+        "monitoring": arguments.text("monitoring"),
+        "checklists": lists,
+    }
     body = templates.render(context.templates, "report.txt.j2", values)
     return Observation({"text": body}, "", text.one_line(body))
 
@@ -93,18 +101,36 @@ def _tool(name: str, about: str, more: dict[str, Argument], results: dict[str, s
 
 
 TOOLS = (
-    _tool("notice.render", "A short notice of an event.", {"event": Argument("text")}, {"text": "text", "headline": "text"}, _notice),
-    _tool("issue.render", "The issue that a rollback opens.", {"postmortem": Argument("text", required=False, text_body=True)}, {"title": "text", "text": "text"}, _issue),
     _tool(
-        "postmortem.render", "The draft of a post-mortem, from the ledger's timeline.",
-        {"timeline": Argument("object", required=False, about="list of lines")}, {"text": "text"}, _postmortem,
+        "notice.render",
+        "A short notice of an event.",
+        {"event": Argument("text")},
+        {"text": "text", "headline": "text"},
+        _notice,
     ),
     _tool(
-        "report.render", "The final report, with the checklists and the evidence of each tick.",
+        "issue.render",
+        "The issue that a rollback opens.",
+        {"postmortem": Argument("text", required=False, text_body=True)},
+        {"title": "text", "text": "text"},
+        _issue,
+    ),
+    _tool(
+        "postmortem.render",
+        "The draft of a post-mortem, from the ledger's timeline.",
+        {"timeline": Argument("object", required=False, about="list of lines")},
+        {"text": "text"},
+        _postmortem,
+    ),
+    _tool(
+        "report.render",
+        "The final report, with the checklists and the evidence of each tick.",
         {
-            "notes_url": Argument("text", required=False), "monitoring": Argument("text", required=False),
+            "notes_url": Argument("text", required=False),
+            "monitoring": Argument("text", required=False),
             "checklists": Argument("object", required=False, about="title to list of {done, text, evidence}"),
         },
-        {"text": "text"}, _report,
+        {"text": "text"},
+        _report,
     ),
-)  # fmt: skip
+)

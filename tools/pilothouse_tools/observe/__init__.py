@@ -3,5 +3,12 @@
 from pilothouse_tools.observe import base, database, forge, git, health, operations, suites, version
 
 OBSERVERS = (
-    *base.TOOLS, *git.TOOLS, *version.TOOLS, *forge.TOOLS, *suites.TOOLS, *database.TOOLS, *health.TOOLS, *operations.TOOLS,
-)  # fmt: skip
+    *base.TOOLS,
+    *git.TOOLS,
+    *version.TOOLS,
+    *forge.TOOLS,
+    *suites.TOOLS,
+    *database.TOOLS,
+    *health.TOOLS,
+    *operations.TOOLS,
+)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import semver
 
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.model import Argument, Observation
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
+
+if TYPE_CHECKING:
+    from pilothouse_tools.context import Context
 
 _FILE_LIMIT = 300_000
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import commands, database
-from pilothouse_tools.context import Context
-from pilothouse_tools.database import Migration
 from pilothouse_tools.door import Arguments, observes
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
+    from pilothouse_tools.database import Migration
 
 
 def _pending(context: Context, arguments: Arguments) -> Observation:
@@ -33,14 +36,21 @@ def _facts(identity: str, found: tuple[Migration, ...], unexpected: list[Json]) 
         if names
     ]
     return {
-        "database": identity, "pending": [item.as_json() for item in found], "expand": expand, "contract": contract,
-        "unexpected": unexpected, "undo": undo, "any": bool(found), "any_expand": bool(expand), "any_contract": bool(contract),
+        "database": identity,
+        "pending": [item.as_json() for item in found],
+        "expand": expand,
+        "contract": contract,
+        "unexpected": unexpected,
+        "undo": undo,
+        "any": bool(found),
+        "any_expand": bool(expand),
+        "any_contract": bool(contract),
         "order": "; ".join(order) or "no migrations",
-    }  # fmt: skip
+    }
 
 
 def _unexpected(context: Context, found: tuple[Migration, ...], older: str, newer: str) -> list[Json]:
-    """Pending migrations that the range does not add, or whose bytes are not the ones of a file that it adds (PRO-6)."""
+    """Pending migrations that the range does not add, or whose bytes are not those of a file that it adds (PRO-6)."""
     repo = context.repo
     repo.require(older)
     repo.require(newer)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import forge
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
 from pilothouse_tools.text import one_line
 
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
+
 _STATES = {
-    "success": "success", "failure": "failure", "error": "failure", "timed_out": "failure", "cancelled": "failure",
-    "action_required": "failure", "startup_failure": "failure", "stale": "unknown", "skipped": "skipped", "neutral": "neutral",
+    "success": "success",
+    "failure": "failure",
+    "error": "failure",
+    "timed_out": "failure",
+    "cancelled": "failure",
+    "action_required": "failure",
+    "startup_failure": "failure",
+    "stale": "unknown",
+    "skipped": "skipped",
+    "neutral": "neutral",
     "pending": "pending",
-}  # fmt: skip
+}
 # Where a status and a check run share a name, the worse one counts.
 _WORSE = ("success", "neutral", "skipped", "pending", "unknown", "failure")
 _MOST_PULLS = 2000
@@ -80,12 +90,18 @@ def _labelled(context: Context, labels: tuple[str, ...]) -> list[dict[str, Json]
 
 def _open_pulls(context: Context, arguments: Arguments) -> Observation:
     labels = set(arguments.items("labels"))
-    pulls: list[Json] = []
-    if labels:
-        for item in forge.pages(context, forge.path(context, "pulls"), {"state": "open", "base": context.product.base}):
-            if labels & set(_label_names(item)):
-                pulls.append({"number": forge.number(item), "title": one_line(forge.word(item, "title")),
-                              "author": forge.word(item, "user", "login"), "url": forge.word(item, "html_url")})  # fmt: skip
+    query = {"state": "open", "base": context.product.base}
+    found = forge.pages(context, forge.path(context, "pulls"), query) if labels else iter(())
+    pulls: list[Json] = [
+        {
+            "number": forge.number(item),
+            "title": one_line(forge.word(item, "title")),
+            "author": forge.word(item, "user", "login"),
+            "url": forge.word(item, "html_url"),
+        }
+        for item in found
+        if labels & set(_label_names(item))
+    ]
     return Observation({"pulls": pulls}, "", f"{len(pulls)} open pull requests meant for it")
 
 
@@ -99,12 +115,14 @@ def _label_names(item: dict[str, Json]) -> list[str]:
 def _issues(context: Context, arguments: Arguments) -> Observation:
     issues: list[Json] = [
         {
-            "number": forge.number(item), "title": one_line(forge.word(item, "title")), "url": forge.word(item, "html_url"),
+            "number": forge.number(item),
+            "title": one_line(forge.word(item, "title")),
+            "url": forge.word(item, "html_url"),
             "labels": cast("list[Json]", _label_names(item)),
         }
         for item in _labelled(context, arguments.items("labels"))
         if not item.get("pull_request")
-    ]  # fmt: skip
+    ]
     return Observation({"issues": issues}, "", f"{len(issues)} open issues")
 
 
@@ -132,9 +150,16 @@ def _pulls(context: Context, arguments: Arguments) -> Observation:
         for number in batch:
             pull = found.get(f"p{number}")
             if isinstance(pull, dict):
-                pulls.append({"number": number, "title": one_line(forge.word(pull, "title")), "author": forge.word(pull, "author", "login"),
-                              "url": forge.word(pull, "url"), "merged_at": forge.word(pull, "mergedAt"),
-                              "state": forge.word(pull, "state").lower()})  # fmt: skip
+                pulls.append(
+                    {
+                        "number": number,
+                        "title": one_line(forge.word(pull, "title")),
+                        "author": forge.word(pull, "author", "login"),
+                        "url": forge.word(pull, "url"),
+                        "merged_at": forge.word(pull, "mergedAt"),
+                        "state": forge.word(pull, "state").lower(),
+                    }
+                )
             else:
                 missing.append(number)
     return Observation(
@@ -144,19 +169,31 @@ def _pulls(context: Context, arguments: Arguments) -> Observation:
 
 TOOLS = (
     observes(
-        "forge.ci", "Statuses and check runs of exactly one commit, the newest of each name.", {"sha": Argument("sha")},
-        {"sha": "sha", "checks": "object", "complete": "flag"}, _ci,
+        "forge.ci",
+        "Statuses and check runs of exactly one commit, the newest of each name.",
+        {"sha": Argument("sha")},
+        {"sha": "sha", "checks": "object", "complete": "flag"},
+        _ci,
     ),
     observes(
-        "forge.open_pulls", "Open pull requests against the base that bear one of the labels.", {"labels": Argument("labels")},
-        {"pulls": "object"}, _open_pulls,
+        "forge.open_pulls",
+        "Open pull requests against the base that bear one of the labels.",
+        {"labels": Argument("labels")},
+        {"pulls": "object"},
+        _open_pulls,
     ),
     observes(
-        "forge.issues", "Open issues that bear one of the labels.", {"labels": Argument("labels")},
-        {"issues": "object"}, _issues,
+        "forge.issues",
+        "Open issues that bear one of the labels.",
+        {"labels": Argument("labels")},
+        {"issues": "object"},
+        _issues,
     ),
     observes(
-        "forge.pulls", "Pull requests by number, a hundred a request.", {"numbers": Argument("object", about="list of numbers")},
-        {"pulls": "object", "missing": "object"}, _pulls,
+        "forge.pulls",
+        "Pull requests by number, a hundred a request.",
+        {"numbers": Argument("object", about="list of numbers")},
+        {"pulls": "object", "missing": "object"},
+        _pulls,
     ),
-)  # fmt: skip
+)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools.commits import LOG, Contents, parse
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
+
+if TYPE_CHECKING:
+    from pilothouse_tools.context import Context
 
 _MOST = 512_000_000  # bytes of log
 
@@ -35,12 +39,26 @@ TOOLS = (
     observes(
         "git.contents",
         "What lies between two commits: entries by conventional commits, pull requests, tickets, counts.",
-        {"from": Argument("sha", about="released now, not in the range"), "to": Argument("sha", about="to be released")},
         {
-            "commits": "integer", "features": "object", "fixes": "object", "improvements": "object",
-            "dependencies": "object", "breaking": "object", "other": "integer", "pulls": "object", "tickets": "object",
-            "authors": "object", "files": "integer", "insertions": "integer", "deletions": "integer", "omitted": "integer",
+            "from": Argument("sha", about="released now, not in the range"),
+            "to": Argument("sha", about="to be released"),
+        },
+        {
+            "commits": "integer",
+            "features": "object",
+            "fixes": "object",
+            "improvements": "object",
+            "dependencies": "object",
+            "breaking": "object",
+            "other": "integer",
+            "pulls": "object",
+            "tickets": "object",
+            "authors": "object",
+            "files": "integer",
+            "insertions": "integer",
+            "deletions": "integer",
+            "omitted": "integer",
         },
         _contents,
     ),
-)  # fmt: skip
+)

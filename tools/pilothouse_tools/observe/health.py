@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import health
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
+
+if TYPE_CHECKING:
+    from pilothouse_tools.context import Context
 
 _KEPT = 50
 

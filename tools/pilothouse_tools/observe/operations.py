@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from pilothouse.canonical import Json
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import commands, web
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
 from pilothouse_tools.text import one_line, visible
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
 
 _TIMEOUT = 60.0
 _HITS = 50
@@ -52,7 +57,7 @@ def parse_metrics(text: str) -> tuple[int, int, list[tuple[int, int]]]:
             "no-data", f"the metrics hold no {_REQUESTS}", "Serve it with a label code, or name another page."
         )
     ordered = sorted(buckets.items(), key=lambda item: (item[0] < 0, item[0]))
-    if any(after[1] < before[1] for before, after in zip(ordered, ordered[1:], strict=False)):
+    if any(after[1] < before[1] for before, after in pairwise(ordered)):
         raise ToolFailed("bad-answer", f"the buckets of {_BUCKET} are not cumulative")
     return requests, errors, ordered
 
@@ -87,7 +92,7 @@ def _sample(context: Context, arguments: Arguments) -> Observation:
     answer = web.get(
         web.join(environment.url, environment.metrics_path), timeout=rules.timeout, allow_private=rules.allow_private
     )
-    if answer.status != 200:
+    if answer.status != HTTPStatus.OK:
         raise Unreachable("environment-unreachable", f"the metrics of {environment.name} answer {answer.status}")
     requests, errors, buckets = parse_metrics(answer.body.decode("utf-8", "replace"))
     at = context.clock.now().isoformat(timespec="milliseconds")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pilothouse.canonical import Json
 from pilothouse.model import Argument, Observation
-from pilothouse.settings import Suite
 from pilothouse_tools import child, commands
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
 from pilothouse_tools.text import output
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse.settings import Suite
+    from pilothouse_tools.context import Context
 
 _LOG = 6000
 _ANSI = re.compile(rb"\x1b\[[0-9;]*m")
@@ -95,12 +98,19 @@ def _run(context: Context, arguments: Arguments) -> Observation:
     )
     return Observation(
         {
-            "suite": name, "configured": True, "passed": passed, "exit": done.code, "total": said.total, "failed": said.failed,
-            "ms": done.ms, "log": log, "url": url,
+            "suite": name,
+            "configured": True,
+            "passed": passed,
+            "exit": done.code,
+            "total": said.total,
+            "failed": said.failed,
+            "ms": done.ms,
+            "log": log,
+            "url": url,
         },
         sha,
         summary,
-    )  # fmt: skip
+    )
 
 
 def _done(context: Context, suite: Suite, sha: str, target: str) -> tuple[child.Finished, str]:

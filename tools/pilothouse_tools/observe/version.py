@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pilothouse.canonical import Json
+from typing import TYPE_CHECKING
+
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import changelog, grammar, versions
-from pilothouse_tools.context import Context
 from pilothouse_tools.door import Arguments, observes
+
+if TYPE_CHECKING:
+    from pilothouse.canonical import Json
+    from pilothouse_tools.context import Context
 
 _MOST_ENTRIES = 200
 
@@ -53,12 +57,16 @@ def _decide(context: Context, arguments: Arguments) -> Observation:
     chosen = versions.decide(current, arguments.text("requested"), counts, parts)
     return Observation(
         {
-            "version": chosen.version, "previous": current, "bump": chosen.bump, "why": chosen.why,
-            "tag": f"{settings.tag_prefix}{chosen.version}", "branch": f"release/{context.product.name}/v{chosen.version}",
+            "version": chosen.version,
+            "previous": current,
+            "bump": chosen.bump,
+            "why": chosen.why,
+            "tag": f"{settings.tag_prefix}{chosen.version}",
+            "branch": f"release/{context.product.name}/v{chosen.version}",
         },
         sha,
         f"{current} → {chosen.version} ({chosen.why})",
-    )  # fmt: skip
+    )
 
 
 def _count(contents: dict[str, Json], name: str) -> int:

@@ -78,7 +78,7 @@ class Origin:
                 argv, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
             )
         process = self._process
-        assert process.stdin and process.stdout, "both pipes are opened above"  # noqa: PT018
+        assert process.stdin and process.stdout, "both pipes are opened above"
         return process.stdin, process.stdout
 
     def object(self, oid: str) -> GitObject | None:

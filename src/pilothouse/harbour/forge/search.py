@@ -66,7 +66,7 @@ class Search:
         """Whether an issue or a pull request is what is looked for."""
         return all(self._holds(term, row) is not term.negated for term in self.terms)
 
-    def _holds(self, term: Term, row: Row) -> bool:  # noqa: PLR0911 (one answer a qualifier)
+    def _holds(self, term: Term, row: Row) -> bool:
         found = set(term.values)
         match term.name:
             case "":

@@ -244,7 +244,8 @@ def differing(connection: sqlite3.Connection, table: str) -> int:
         return int(connection.execute(f'SELECT count(*) FROM copy."{table}"').fetchone()[0])
     rows = [f'SELECT {columns} FROM {schema}."{table}"' for schema in ("main", "copy")]
     pairs = (rows, reversed(rows))
-    return max(connection.execute(f"SELECT count(*) FROM ({' EXCEPT '.join(pair)})").fetchone()[0] for pair in pairs)
+    counts = (connection.execute(f"SELECT count(*) FROM ({' EXCEPT '.join(pair)})").fetchone()[0] for pair in pairs)
+    return max(map(int, counts))
 
 
 def restore(key: str) -> None:

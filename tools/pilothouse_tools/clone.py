@@ -1,0 +1,109 @@
+"""The user's clone, of which two things are used: where its objects are, and the URL of its remote."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import ToolFailed
+from pilothouse_tools import child
+from pilothouse_tools.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_SCHEME = re.compile(r"(?:https?|ssh|file)://[^\s-]", re.IGNORECASE)
+_SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:(?!//)[^\s:-]")
+# Configuration by environment variables: unlike -c it is in no argument list, so a URL with a token is not in `ps`.
+CONFIG = {
+    "core.hooksPath": "/dev/null", "core.fsmonitor": "false", "core.pager": "cat", "core.attributesFile": "/dev/null",
+    "core.sshCommand": "ssh -o BatchMode=yes", "core.autocrlf": "false", "core.quotePath": "false",
+    "gc.auto": "0", "maintenance.auto": "false", "advice.detachedHead": "false",
+    "protocol.allow": "never", "protocol.file.allow": "always", "protocol.ssh.allow": "always",
+    "protocol.https.allow": "always", "protocol.http.allow": "always", "submodule.recurse": "false",
+    "i18n.logOutputEncoding": "UTF-8", "i18n.commitEncoding": "UTF-8", "log.showSignature": "false",
+    "commit.gpgSign": "false", "tag.gpgSign": "false", "push.gpgSign": "false", "push.followTags": "false",
+    "diff.renames": "false", "merge.renames": "true", "merge.conflictStyle": "merge",
+}  # fmt: skip
+# Every git child starts from here: nothing of the machine's or the user's configuration, and no questions.
+BARE = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "/bin/false",
+    "SSH_ASKPASS": "/bin/false",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_PAGER": "cat",
+    "GIT_ADVICE": "0",
+}
+
+
+def as_environ(config: Mapping[str, str]) -> dict[str, str]:
+    """Configuration as the environment variables by which git takes it."""
+    environ = {"GIT_CONFIG_COUNT": str(len(config))}
+    for number, (key, value) in enumerate(config.items()):
+        environ[f"GIT_CONFIG_KEY_{number}"] = key
+        environ[f"GIT_CONFIG_VALUE_{number}"] = value
+    return environ
+
+
+def remote_url(project: Path, remote: str, environ: Mapping[str, str]) -> str:
+    """The URL of a remote, from the clone's own configuration file alone.
+
+    Raises:
+        ToolFailed: ``remote-not-configured``, ``remote-refused``.
+    """
+    top, common = locate(project)
+    # --file reads one file: no includes, no global configuration, nothing that runs.
+    argv = ["git", "config", "--file", str(common / "config"), "--no-includes", "--get-all", f"remote.{remote}.url"]
+    done = child.run(argv, cwd=common, env={**environ, **BARE}, timeout=60)
+    urls = done.stdout.decode("utf-8", "replace").split("\n")[:-1]
+    if len(urls) != 1:
+        raise ToolFailed(
+            "remote-not-configured",
+            f"{project} has {len(urls)} URLs for the remote {remote!r}, not one",
+            f"git remote add {remote} URL, or name another remote in pilothouse.yml",
+        )
+    return _checked_url(urls[0], top)
+
+
+def alternates(project: Path) -> str:
+    """What the scratch repository's file of alternates holds: the clone's objects, where they are all there."""
+    _, common = locate(project)
+    if "\n" in str(common):
+        raise ToolFailed("git-failed", "the clone's path holds a line break")
+    # A shallow or partial clone lacks objects without saying so to others: then everything is fetched instead.
+    partial = (common / "shallow").exists() or any((common / "objects" / "pack").glob("*.promisor"))
+    return "" if partial else f"{common / 'objects'}\n"
+
+
+def locate(project: Path) -> tuple[Path, Path]:
+    """The clone's top folder and its common git folder, found without running anything in it."""
+    for top in (project, *project.parents):
+        mark = top / ".git"
+        if mark.is_dir():
+            return top, mark
+        if mark.is_file():  # a linked worktree or a submodule
+            own = top / mark.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+            common = own / "commondir"
+            return top, (
+                own / common.read_text(encoding="utf-8").strip()
+            ).resolve() if common.is_file() else own.resolve()
+    raise ToolFailed(
+        "not-a-repository", f"{project} is no git clone", "Run pilothouse in a clone, or name it with --project."
+    )
+
+
+def _checked_url(url: str, top: Path) -> str:
+    """The URL where its form is one that git cannot be made to run something by (no ``ext::``, no option-like host)."""
+    if url.isprintable() and (_SCHEME.match(url) or url.startswith("/")):
+        return url
+    if url.isprintable() and _SCP.match(url):
+        return url
+    if url.startswith(("./", "../")) and url.isprintable():
+        return str((top / url).resolve())
+    raise ToolFailed("remote-refused", f"the remote's URL {one_line(url, 80)!r} is none that Pilothouse follows",
+                     "Use an https, ssh or file URL.")  # fmt: skip

@@ -1,0 +1,117 @@
+"""The scratch repository and git's one way into it: our own configuration, nothing of the clone's or the user's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pilothouse.errors import ToolFailed, Unreachable
+from pilothouse_tools import child
+from pilothouse_tools.clone import BARE, CONFIG, alternates, as_environ, remote_url
+from pilothouse_tools.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MINUTE = 60.0
+UPSTREAM = "upstream"  # the remote's name within the scratch repository's environment: its URL is never an argument
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who makes the run's commits, and the one date of all of them (ISO 8601)."""
+
+    name: str
+    email: str
+    date: str
+
+    def environ(self) -> dict[str, str]:
+        """As git reads it."""
+        return {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (("NAME", self.name), ("EMAIL", self.email), ("DATE", self.date))
+        }
+
+
+class Scratch:
+    """The scratch repository: where it is, and how git runs in it."""
+
+    def __init__(
+        self, project: Path, remote: str, scratch: Path, environ: Mapping[str, str], signature: Signature
+    ) -> None:
+        self.scratch = scratch
+        self.folder = scratch / "repository.git"
+        self.signature = signature
+        self._project = project
+        self.remote = remote
+        self._environ = dict(environ)
+        self._url = ""
+        self._ready = False
+
+    @property
+    def url(self) -> str:
+        """The remote's URL, from the clone's own configuration file alone."""
+        if not self._url:
+            self._url = remote_url(self._project, self.remote, self._environ)
+        return self._url
+
+    def prepare(self) -> None:
+        """Make the scratch repository where it is not there yet."""
+        if self._ready:
+            return
+        if not (self.folder / "HEAD").exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            argv = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.folder)]
+            done = child.run(argv, cwd=self.folder, env=self._environ | BARE, timeout=MINUTE)
+            if done.code:
+                raise ToolFailed("git-failed", f"git init failed in {self.folder}: {complaint(done)}")
+        file = self.folder / "objects" / "info" / "alternates"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(alternates(self._project), encoding="utf-8")
+        self._ready = True
+
+    def run(
+        self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None, remote: bool = False,
+        timeout: float = MINUTE, cap: int = 64_000_000,
+    ) -> child.Finished:  # fmt: skip
+        """One git command in the scratch repository; the caller judges how it ended.
+
+        Args:
+            arguments: fixed words, and values that fit their grammar.
+            environ: more variables for this child.
+            remote: whether it talks to the remote, called ``upstream``.
+            timeout: seconds.
+            cap: bytes of output kept.
+
+        Raises:
+            Unreachable: it ran out of time.
+        """
+        self.prepare()
+        config = {**CONFIG, **({f"remote.{UPSTREAM}.url": self.url} if remote else {})}
+        env = {**self._environ, **BARE, **as_environ(config), **self.signature.environ(), **(environ or {})}
+        argv = ["git", f"--git-dir={self.folder}", "--literal-pathspecs", *arguments]
+        done = child.run(argv, cwd=self.folder, env=env, timeout=timeout, stdin=stdin, output_cap=cap)
+        if done.timed_out:
+            code = "remote-unreachable" if remote else "git-timeout"
+            raise Unreachable(
+                code, f"git {arguments[0]} did not end within {timeout:.0f} s", "Check the remote and try again."
+            )
+        return done
+
+    def read(self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:
+        """The whole output of one local git command that must succeed. Raises ToolFailed("git-failed")."""
+        done = self.run(*arguments, stdin=stdin, environ=environ)
+        if done.code or done.truncated:
+            raise ToolFailed("git-failed", f"git {arguments[0]} failed: {self.scrub(complaint(done))}")
+        return done.stdout
+
+    def scrub(self, message: str) -> str:
+        """A message without the remote's URL, which may hold a token."""
+        return message.replace(self._url, self.remote) if self._url else message
+
+
+def complaint(done: child.Finished) -> str:
+    """What a child wrote to standard error, as one bounded line."""
+    return one_line(done.stderr.decode("utf-8", "replace"), 600) or f"exit {done.code}"
