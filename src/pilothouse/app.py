@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilothouse.errors import InvalidFile, LeaseLost, RequestRefused, UsageError
+from pilothouse.errors import LeaseLost, RequestRefused, UsageError
 from pilothouse.guard.fold import fold
 from pilothouse.guard.state import RunState
 from pilothouse.model import Person
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pilothouse.canonical import Json
     from pilothouse.engine.advance import Standing
     from pilothouse.engine.world import World
-    from pilothouse.events import Event, Started
+    from pilothouse.events import Event
     from pilothouse.ports import Lease
 
 FOLDER = ".pilothouse"
@@ -295,8 +295,3 @@ class Pilothouse:
         from pilothouse import people
 
         return people.abort(self, self.find(run), who, reason)
-
-    def reopened_from(self, started: Started) -> None:
-        """Refuse bytes of a newer Pilothouse (an older one's are read as they are)."""
-        if started.tool_version.split(".")[0] > "0":
-            raise InvalidFile("ledger", 0, f"the run was started by Pilothouse {started.tool_version}", "upgrade first")

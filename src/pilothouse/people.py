@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pilothouse import approvalfile
@@ -172,8 +171,3 @@ def _reason(text: str) -> str:
     if not text.strip():
         raise UsageError("reason-missing", "this goes on the record and needs a reason", "add: --reason '…'")
     return text.strip()[:500]
-
-
-def due(opened_until: str, now: datetime) -> bool:
-    """Whether a time has come."""
-    return now >= datetime.fromisoformat(opened_until)

@@ -134,11 +134,11 @@ class Story:
         )  # fmt: skip
 
     def observed(self, step: str, facts: dict[str, Json], summary: str, after: float = 1.0) -> str:
-        evidence = self._evidence()
+        evidence = self.next_evidence()
         self.tell(Observed(step, evidence, f"tool.{step}", {}, facts, digest(facts), SHA, summary), after)
         return evidence
 
-    def _evidence(self) -> str:
+    def next_evidence(self) -> str:
         self.evidence += 1
         return f"e-{self.evidence:03d}"
 
@@ -168,7 +168,7 @@ class Story:
 
     def act(self, step: str, facts: dict[str, Json], summary: str, after: float = 1.0) -> None:
         self.intend(step)
-        self.tell(Done(step, self._evidence(), facts, {}, found=False, summary=summary), after)
+        self.tell(Done(step, self.next_evidence(), facts, {}, found=False, summary=summary), after)
 
     def opened(self) -> None:
         basis: dict[str, Json] = {"plan": self.plan, "card": digest(CARD)}
@@ -180,9 +180,9 @@ class Story:
         self.tell(Approved("go", self.approval, "ceo@acme.test", "terminal", "os-user", None), after)
 
 
-def refused() -> Story:
+def refused(story: Story | None = None) -> Story:
     """Refused at readiness: CI is red and a blocker is open."""
-    story = Story()
+    story = story or Story()
     story.started()
     story.observed("contents", {"pulls": [1]}, "9 PRs merged")
     ci = story.observed("ci", {"checks": []}, "CI 5/6")
@@ -222,16 +222,16 @@ def readied(story: Story | None = None) -> Story:
     return story
 
 
-def waiting() -> Story:
+def waiting(story: Story | None = None) -> Story:
     """The checkpoint is open."""
-    story = readied()
+    story = readied(story)
     story.opened()
     return story
 
 
-def watching(looks: Iterable[str] = ("healthy",)) -> Story:
+def watching(story: Story | None = None, looks: Iterable[str] = ("healthy",)) -> Story:
     """Approved, deployed, and under watch."""
-    story = waiting()
+    story = waiting(story)
     story.approved()
     deployed: dict[str, Json] = {"version": "1.4.0", "commit": BRANCH_SHA, "url": "https://acme.test"}
     story.act("production-deploy", deployed, "deployed 1.4.0", 6.0)
@@ -239,15 +239,15 @@ def watching(looks: Iterable[str] = ("healthy",)) -> Story:
     ends = (story.now + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
     story.tell(WatchOpened("watch", ends, {}, {"window_ms": 1_800_000, "every_ms": 60_000}))
     for outcome in looks:
-        story.tell(Sampled("watch", story._evidence(), {}, outcome, "error rate 0.42 % vs 0.45 % · p95 182 ms vs 180 ms"), 60)
+        story.tell(Sampled("watch", story.next_evidence(), {}, outcome, "error rate 0.42 % vs 0.45 % · p95 182 ms vs 180 ms"), 60)
     return story
 
 
-def done() -> Story:
+def done(story: Story | None = None) -> Story:
     """Shipped."""
-    story = watching()
+    story = watching(story)
     message = "error rate 0.42 % vs 0.45 % · p95 182 ms vs 180 ms"
-    story.tell(Sampled("watch", story._evidence(), {}, "healthy", message), 30 * 60)
+    story.tell(Sampled("watch", story.next_evidence(), {}, "healthy", message), 30 * 60)
     story.tell(WatchClosed("watch", "healthy", message, ()))
     story.act("tag", {"tag": "v1.4.0"}, "tag v1.4.0 @ 91be07d", 0.5)
     story.act("publish", {"url": "https://forge.test/acme/releases/v1.4.0"}, "release v1.4.0 published", 0.5)
@@ -256,11 +256,11 @@ def done() -> Story:
     return story
 
 
-def rolled_back() -> Story:
+def rolled_back(story: Story | None = None) -> Story:
     """Worse under watch, and taken back."""
-    story = watching()
+    story = watching(story)
     message = "error rate 4.10 % vs 0.45 %"
-    story.tell(Sampled("watch", story._evidence(), {}, "worse", message), 180)
+    story.tell(Sampled("watch", story.next_evidence(), {}, "worse", message), 180)
     story.tell(WatchClosed("watch", "worse", message, ()))
     story.tell(Branched("rollback", "watch", "high", "watch-worse", message, returns=False))
     story.act("rollback-deploy", {"version": "1.3.0"}, "deployed 1.3.0", 100.0)
@@ -270,9 +270,9 @@ def rolled_back() -> Story:
     return story
 
 
-def crashed() -> Story:
+def crashed(story: Story | None = None) -> Story:
     """The conductor died in the middle of the production deploy."""
-    story = waiting()
+    story = waiting(story)
     story.approved()
     story.intend("production-deploy")
     return story
@@ -284,6 +284,26 @@ def deploy_failed_on_staging() -> Story:
     story.intend("staging-deploy")
     story.tell(Failed("staging-deploy", "deploy-failed", "the hook said no", "look at the hook's log", ""), 3.0)
     story.tell(Refused("staging-deploy", "deploy-failed", "the hook said no", "look at the hook's log", ()))
+    return story
+
+
+def held(story: Story | None = None) -> Story:
+    """The QA Engineer holds the staging sign-off."""
+    story = readied(story)
+    story.events = [event for event in story.events if getattr(event.fact, "step", "") != "staging-signoff"]
+    story.tell(VerdictGiven("staging-signoff", "qa-engineer", "hold", ("two smoke tests are flaky",), ("e-013",), "model"))
+    return story
+
+
+def hostile() -> Story:
+    """A commit, a title and a requester that try to paint over the screen."""
+    story = Story()
+    story.started()
+    nasty = "\x1b[2J\u202egreen\u200b <script>alert(1)</script> & \"quoted\""
+    story.observed("contents", {"pulls": []}, nasty)
+    evidence = story.observed("ci", {"checks": []}, "CI 5/6")
+    story.judged("ready", "ci-green", nasty, evidence, "ci-red")
+    story.tell(Refused("ready", "ci-red", nasty, nasty, (evidence,)))
     return story
 
 

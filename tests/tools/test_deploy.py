@@ -185,6 +185,7 @@ def test_a_command_deploys_in_a_checkout_with_its_credentials_only(commanded, do
     assert told["environ"]["SHIP_TOKEN"] == "ship-secret"
     assert not {"OTHER_TOKEN", "SECRET_OF_THE_CONDUCTOR", "GH_TOKEN"} & told["environ"].keys()
     assert str(commanded.folder / "scratch") in told["environ"]["HOME"]
+    assert not list((commanded.context().scratch / "checkouts").iterdir())
 
 
 def test_a_command_that_claims_success_is_not_believed_until_the_environment_answers(commanded, do):

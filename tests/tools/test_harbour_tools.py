@@ -347,6 +347,13 @@ def test_a_suite_sees_no_credential_and_its_log_is_harmless(acme):
     assert "red <U+0007>" in log
 
 
+def test_what_a_suite_leaves_in_its_home_is_found_by_nobody(acme):
+    plant = "mkdir -p $HOME/.config/gh && echo 'http_unix_socket: /tmp/evil.sock' > $HOME/.config/gh/config.yml"
+    product = replace(acme.product, suites={"s": Suite(("sh", "-c", plant), timeout=5)})
+    assert acme.box(product).observe("tests.run", {"suite": "s", "sha": acme.to}).facts["exit"] == 0
+    assert not list(acme.context().scratch.rglob("config.yml"))
+
+
 def test_logs_are_scanned_for_rejected_texts(acme):
     facts = acme.observe("logs.scan", environment="production", sha=acme.to)
     assert (facts["configured"], facts["hits"]) == (True, [])

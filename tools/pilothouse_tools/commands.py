@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,20 +23,34 @@ if TYPE_CHECKING:
 Values: TypeAlias = Mapping[str, str | Sequence[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Where a command works: the product's folder in a checkout, and a home that no other child shares."""
+
+    folder: Path
+    home: Path
+
+
 @contextmanager
-def checkout(context: Context, sha: str) -> Iterator[Path]:
-    """The product's folder in a fresh checkout of a commit; gone afterwards, whatever a command did to it."""
+def checkout(context: Context, sha: str) -> Iterator[Checkout]:
+    """A fresh checkout of a commit with a fresh home; gone afterwards, whatever a command did to them.
+
+    The home is fresh because the repository's own code runs there: what it leaves behind (a configuration of gh, say)
+    must not be found by a child that holds a credential.
+    """
     parent = context.scratch / "checkouts"
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{sha[:12]}-", dir=parent))
+    base = Path(tempfile.mkdtemp(prefix=f"{sha[:12]}-", dir=parent))
     try:
-        context.repo.check_out(sha, folder)
-        inside = (folder / context.in_product("")).resolve()
-        if not inside.is_dir() or not inside.is_relative_to(folder.resolve()):
+        tree = base / "tree"
+        tree.mkdir()
+        context.repo.check_out(sha, tree)
+        inside = (tree / context.in_product("")).resolve()
+        if not inside.is_dir() or not inside.is_relative_to(tree.resolve()):
             raise ToolFailed("product-folder-missing", f"commit {sha[:12]} has no folder {context.product.path}")
-        yield inside
+        yield Checkout(inside, base / "home")
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(base, ignore_errors=True)
 
 
 def expand(argv: Sequence[str], values: Values) -> list[str]:
@@ -65,9 +80,9 @@ def run(
         raise ToolFailed("credential-missing", f"{environment.name} needs the variable {missing[0]}, which is not set",
                          f"Set {missing[0]} for the conductor.")  # fmt: skip
     given = {"environment": environment.name, **values}
-    with checkout(context, sha) as folder:
-        env = context.child_environ(*environment.credentials)
-        return child.run(expand(argv, given), cwd=folder, env=env, timeout=timeout, output_cap=8_000_000)
+    with checkout(context, sha) as place:
+        env = context.child_environ(*environment.credentials, home=place.home)
+        return child.run(expand(argv, given), cwd=place.folder, env=env, timeout=timeout, output_cap=8_000_000)
 
 
 def answer(

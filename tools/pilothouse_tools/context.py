@@ -65,9 +65,14 @@ class Context:
         forge = self.product.forge.credentials if self.product.forge else ()
         return [*forge, *(name for item in self.product.environments.values() for name in item.credentials)]
 
-    def child_environ(self, *names: str) -> dict[str, str]:
-        """The environment of a child: an allow-list, a home of its own, and the named variables where they are set."""
-        home = self.scratch / "home"
+    def child_environ(self, *names: str, home: Path | None = None) -> dict[str, str]:
+        """The environment of a child: an allow-list, a home, and the named variables where they are set.
+
+        Args:
+            names: of the variables that this child receives beyond the allow-list.
+            home: its own; where none is given, one for git alone, which reads no configuration from it.
+        """
+        home = home or self.scratch / "home"
         home.mkdir(parents=True, exist_ok=True)
         chosen = {name: self.environ[name] for name in (*_PASSED_ON, *names) if name in self.environ}
         return {**chosen, "HOME": str(home), "TMPDIR": str(home)}

@@ -155,7 +155,7 @@ def _problem(argument: Argument, value: Json, product: Product) -> str:
         case ("names" | "labels") as kind, list():
             return _items_problem(kind, value)
         case "integer", int():
-            return "must be a whole number" if isinstance(value, bool) else ""
+            return "must be a whole number" if isinstance(value, bool) or abs(value) >= 2**53 else ""
         case "flag", bool():
             return ""
         case "object", dict() | list():

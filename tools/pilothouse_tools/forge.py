@@ -59,7 +59,7 @@ def gh(context: Context, *arguments: str, stdin: bytes = b"") -> child.Finished:
         ToolFailed: there is no gh.
     """
     forge = configured(context)
-    home = context.child_environ()["HOME"]
+    home = context.scratch / "gh"
     fixed = {
         "GH_PROMPT_DISABLED": "1",
         "GH_NO_UPDATE_NOTIFIER": "1",
@@ -70,7 +70,7 @@ def gh(context: Context, *arguments: str, stdin: bytes = b"") -> child.Finished:
         "XDG_STATE_HOME": f"{home}/.state",
         "XDG_CONFIG_HOME": f"{home}/.config",
     }
-    env = {**fixed, **context.child_environ(*forge.credentials, *forge.environment)}
+    env = {**fixed, **context.child_environ(*forge.credentials, *forge.environment, home=home)}
     done = child.run(["gh", *arguments], cwd=context.scratch, env=env, timeout=_TIMEOUT, stdin=stdin, output_cap=_CAP)
     if done.timed_out:
         raise Unreachable(

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx2
-
 from pilothouse.errors import ToolFailed, Unreachable
 
 if TYPE_CHECKING:
@@ -133,6 +131,8 @@ def get(url: str, *, timeout: float, allow_private: bool) -> Answer:
         ToolFailed: ``url-refused``, ``address-refused``, ``answer-too-large``.
         Unreachable: ``environment-unreachable``.
     """
+    import httpx2
+
     try:
         target = httpx2.URL(url)
     except httpx2.InvalidURL as error:

@@ -81,7 +81,7 @@ def _root(
 def ship(
     ctx: typer.Context,
     product: Annotated[list[str], typer.Argument(metavar="PRODUCT", help="What to ship; plain words may follow.")],
-    workflow: Annotated[str, typer.Option("--workflow", "-w", help="Default: the one of pilothouse.yml.")] = "",
+    workflow: Annotated[str, typer.Option("--workflow", "-w", metavar="NAME", help="Default: the one of pilothouse.yml.")] = "",
     version: Version = "",
     dry_run: DryRun = False,
     detach: Detach = False,
@@ -109,7 +109,7 @@ def ship(
 def run(
     ctx: typer.Context,
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
-    product: Annotated[str, typer.Option("--product", help="Which product; default: the only one.")] = "",
+    product: Annotated[str, typer.Option("--product", metavar="NAME", help="Which product; default: the only one.")] = "",
     version: Version = "",
     dry_run: DryRun = False,
     detach: Detach = False,
@@ -132,7 +132,7 @@ def run(
 def rollback(
     ctx: typer.Context,
     product: Annotated[str, typer.Argument(metavar="PRODUCT")],
-    severity: Annotated[str, typer.Option("--severity", help="critical, high, medium or low.")],
+    severity: Annotated[str, typer.Option("--severity", metavar="LEVEL", help="critical, high, medium or low.")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes on the record.")],
     to: Annotated[str, typer.Option("--to", metavar="VERSION", help="Default: the version before.")] = "",
     restore: Annotated[bool, typer.Option("--restore", help="Restore the database from the run's backup, too.")] = False,
@@ -291,7 +291,7 @@ def doctor(ctx: typer.Context) -> int:
 def demo(
     ctx: typer.Context,
     ask: Annotated[bool, typer.Option("--ask", help="You type the word yourself, in this terminal.")] = False,
-    workflow: Annotated[str, typer.Option("--workflow", "-w", help="Which workflow to run.")] = "",
+    workflow: Annotated[str, typer.Option("--workflow", "-w", metavar="NAME", help="Which workflow to run.")] = "",
     fault: Annotated[list[str] | None, typer.Option("--fault", metavar="NAME", help="Something that goes wrong; repeatable.")] = None,
     folder: Annotated[Path | None, typer.Option("--dir", metavar="DIR", help="Where; default: a new temporary folder.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running at the end.")] = False,
@@ -326,7 +326,7 @@ def audit_show(ctx: typer.Context, run: Run = "") -> int:
 def audit_verify(
     ctx: typer.Context,
     head: Annotated[str, typer.Option("--head", metavar="HASH", help="A head that you know: it must still be in the chain.")] = "",
-    product: Annotated[str, typer.Option("--product", help="Only this product's chain.")] = "",
+    product: Annotated[str, typer.Option("--product", metavar="NAME", help="Only this product's chain.")] = "",
 ) -> int:
     """Recompute every hash, offline; exit 50 where one does not fit.
 

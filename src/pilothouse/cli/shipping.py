@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pilothouse import intent
 from pilothouse.app import Pilothouse, Request, os_user
-from pilothouse.cli.following import follow, progress_of
+from pilothouse.cli.following import follow
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 from pilothouse.render.acts import sentence
 from pilothouse.render.course import versions
-from pilothouse.render.screen import BLANK, Line, Tone, line
+from pilothouse.render.drawing import draw_headline
+from pilothouse.render.screen import BLANK, Line, Tone, columns, cut, line, padded
 from pilothouse.render.text import safe, short, wrap
+from pilothouse.render.timeline import Timeline, headline, origin
 from pilothouse.views import detailed_json, run_json, schema
 
 if TYPE_CHECKING:
@@ -135,12 +137,27 @@ def _detached(surface: Surface, app: Pilothouse, run: str, approvals: str, comma
 
 
 def _rehearse(surface: Surface, app: Pilothouse, request: Request, command: str) -> int:
-    progress = progress_of(surface, app)
-    with progress:
-        state, problems = app.rehearse(request, os_user("terminal"))
-        progress.end(state)
-    surface.answer(lambda: _rehearsed_json(state, problems, command), lambda: _plan_lines(surface, state, problems))
+    if not surface.quiet:
+        surface.aside().write([line((" Checking; nothing is changed.", Tone.DIM)), BLANK])
+    state, problems = app.rehearse(request, os_user("terminal"))
+    surface.answer(
+        lambda: _rehearsed_json(state, problems, command),
+        lambda: [*_checked_lines(surface, state), *_plan_lines(surface, state, problems)],
+    )
     return EXIT_REFUSED if problems else EXIT_DONE
+
+
+def _checked_lines(surface: Surface, state: RunState) -> Iterator[Line]:
+    """Every gate that could be judged before the first act."""
+    width = surface.out().width
+    told = Timeline(headline(state), origin(state), (), ())
+    yield from draw_headline(told, width)
+    yield BLANK
+    for (_, gate), judged in state.judged.items():
+        sign = ("✔", Tone.GOOD) if judged.passed else ("✘", Tone.BAD)
+        evidence = f"  {', '.join(judged.evidence)}" if judged.evidence else ""
+        text = cut(safe(judged.message, 200), width - 38 - columns(evidence))
+        yield line(" ", sign, " ", (padded(gate, 32), Tone.PLAIN), " ", (text, Tone.DIM), (evidence, Tone.DIM))
 
 
 def _rehearsed_json(state: RunState, problems: Sequence[str], command: str) -> Mapping[str, Json]:

@@ -7,8 +7,6 @@ of the plan digest and a dry run has the digest of the real run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pilothouse.canonical import Json, digest, sha256_hex
 from pilothouse.engine.world import World, look_up
 from pilothouse.errors import InvalidFile
@@ -134,8 +132,3 @@ def watch_rule(world: World) -> dict[str, Json]:
         "error_rate": {"rise": rule.error_rate.rise, "unit": rule.error_rate.unit},
         "latency": {"rise": rule.latency.rise, "unit": rule.latency.unit, "quantile": rule.latency.quantile},
     }
-
-
-def targets_of(world_targets: Mapping[str, Mapping[str, Json]]) -> dict[str, Json]:
-    """Target identities as they enter the plan."""
-    return {name: dict(target) for name, target in world_targets.items()}

@@ -115,12 +115,11 @@ def _run(context: Context, arguments: Arguments) -> Observation:
 
 def _done(context: Context, suite: Suite, sha: str, target: str) -> tuple[child.Finished, str]:
     # A suite tests, it does not operate: it gets the environment's address, never its credentials.
-    env = context.child_environ()
     url = context.environment(target).url if target else ""
-    if target and suite.environment:
-        env[suite.environment] = url
-    with commands.checkout(context, sha) as folder:
-        return child.run(suite.run, cwd=folder, env=env, timeout=suite.timeout, output_cap=2_000_000), url
+    variable = {suite.environment: url} if target and suite.environment else {}
+    with commands.checkout(context, sha) as place:
+        env = {**context.child_environ(home=place.home), **variable}
+        return child.run(suite.run, cwd=place.folder, env=env, timeout=suite.timeout, output_cap=2_000_000), url
 
 
 TOOLS = (
