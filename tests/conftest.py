@@ -53,7 +53,7 @@ def harbour(tmp_path, ports, monkeypatch):
 
     built = []
 
-    def build(*faults, watch_seconds=1.0, **options):
+    def build(*faults, watch_seconds=2.0, **options):
         folder = tmp_path / f"world{len(built)}"
         world = sandbox.up(folder, faults=faults, watch_seconds=watch_seconds, ports=ports, **options)
         built.append(world)

@@ -8,6 +8,8 @@ import subprocess
 from pilothouse.app import Request, os_user
 from pilothouse.guard.fold import fold
 
+MOMENTS = {"at", "time", "created", "updated", "published", "started", "completed"}
+
 
 def ship(app, **request):
     """Start a release and follow it, approving by the world's scripted approval."""
@@ -43,7 +45,7 @@ def tables(file):
         found = {}
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name").fetchall():
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
-            kept = [column for column in columns if not column.endswith("_at") and column not in {"at", "time"}]
+            kept = [column for column in columns if not column.endswith("_at") and column not in MOMENTS]
             found[name] = sorted(map(repr, connection.execute(f"SELECT {', '.join(kept)} FROM {name}").fetchall()))
         return found
 

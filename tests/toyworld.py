@@ -6,7 +6,7 @@ kills real releases.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conftest import SteppingClock
 from pilothouse.engine.world import World
@@ -57,6 +57,7 @@ class ToyTools:
         return {
             "look": spec("look", Kind.OBSERVE),
             "set": spec("set", Kind.ACT, self.effect),
+            "seal": replace(spec("seal", Kind.ACT, self.effect), undoable=False),
         }
 
     def observe(self, name, arguments):
@@ -109,7 +110,7 @@ def toy_workflow():
         act("two", "2", on_failure="rollback"),
         step("after", Kind.OBSERVE, "look", **look),
         step("verified", Kind.VERDICT, "production", reads=("after",), gates=("still-fine",), on_failure="rollback"),
-        act("three", "3"),
+        replace(act("three", "3"), target="seal"),
     )
     undo = (
         act("undo-two", "undo-2", when={"attempted": ["two"]}),

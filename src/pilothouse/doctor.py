@@ -100,7 +100,14 @@ def _run(argv: list[str], env: Mapping[str, str], cwd: Path | None = None) -> st
     quiet = {**env, "GIT_TERMINAL_PROMPT": "0", "GH_PROMPT_DISABLED": "1"}
     try:
         done = subprocess.run(
-            argv, env=quiet, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL
+            argv,
+            env=quiet,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None
@@ -108,7 +115,7 @@ def _run(argv: list[str], env: Mapping[str, str], cwd: Path | None = None) -> st
 
 
 def _project(folder: Path, env: Mapping[str, str]) -> Iterator[Check]:
-    from pilothouse import config  # noqa: PLC0415 - pydantic and ruamel; only where there is a project
+    from pilothouse import config
 
     try:
         configuration = config.load(folder)
@@ -124,7 +131,7 @@ def _project(folder: Path, env: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _playbook(folder: Path, configuration: Configuration) -> Iterator[Check]:
-    from pilothouse import inventory  # noqa: PLC0415
+    from pilothouse import inventory
 
     try:
         inventory.workflow(folder, configuration.workflow)
@@ -147,7 +154,9 @@ def _product(folder: Path, product: Product, env: Mapping[str, str]) -> Iterator
     if lacking:
         yield Check("forge", BAD, f"missing: {', '.join(lacking)}", "set them in the conductor's environment")
     elif product.forge:
-        yield Check("forge", OK, f"{product.forge.repository}: credentials present: {', '.join(forge) or 'none needed'}")
+        yield Check(
+            "forge", OK, f"{product.forge.repository}: credentials present: {', '.join(forge) or 'none needed'}"
+        )
     git = shutil.which("git", path=env.get("PATH"))
     heads = _run([git, "ls-remote", "--heads", "--", product.remote, product.base], env, folder) if git else None
     if heads is None:
@@ -162,8 +171,8 @@ def _ledger(folder: Path) -> Check:
     path = folder / ".pilothouse" / "ledger.db"
     if not path.exists():
         return Check("ledger", OK, "none yet")
-    from pilothouse.ledger.chain import verify  # noqa: PLC0415
-    from pilothouse.ledger.sqlite import SqliteJournal  # noqa: PLC0415
+    from pilothouse.ledger.chain import verify
+    from pilothouse.ledger.sqlite import SqliteJournal
 
     try:
         journal = SqliteJournal(path, read_only=True)
@@ -180,8 +189,8 @@ def _ledger(folder: Path) -> Check:
 
 
 def _state(folder: Path) -> Check:
-    from pilothouse.app import Pilothouse  # noqa: PLC0415
-    from pilothouse.stateview import differences  # noqa: PLC0415
+    from pilothouse.app import Pilothouse
+    from pilothouse.stateview import differences
 
     app = Pilothouse(folder)
     try:

@@ -14,9 +14,9 @@ from pilothouse.playbook.workflow import parse
 
 def tool_specs() -> Mapping[str, ToolSpec]:
     """Every registered tool, before a product's configuration says more about its acts."""
-    from pilothouse_tools.act import ACTORS  # noqa: PLC0415 - the tools load httpx and pydantic
-    from pilothouse_tools.draft import DRAFTERS  # noqa: PLC0415
-    from pilothouse_tools.observe import OBSERVERS  # noqa: PLC0415
+    from pilothouse_tools.act import ACTORS
+    from pilothouse_tools.draft import DRAFTERS
+    from pilothouse_tools.observe import OBSERVERS
 
     watchers = {tool.spec.name: tool.spec for tool in (*OBSERVERS, *DRAFTERS)}
     return watchers | {tool.spec.name: tool.spec for tool in ACTORS}

@@ -29,7 +29,12 @@ _KINDS = {
 _COMPOSED = (
     ("watch-worse", "a watch", "production got worse than the baseline during the watch", "the run rolls back"),
     ("watch-no-data", "a watch", "the watch saw too little to conclude anything", "no data fails; the run rolls back"),
-    ("rollback-failed", "halted, exit 50", "a step of the rollback itself failed", "bring production to a good state by hand"),
+    (
+        "rollback-failed",
+        "halted, exit 50",
+        "a step of the rollback itself failed",
+        "bring production to a good state by hand",
+    ),
     ("merge-by-hand-failed", "halted, exit 50", "preparing the merge by hand failed", "merge by hand, then resume"),
 )
 _MANY = 4  # sentences told of one code
@@ -110,7 +115,7 @@ def _assigned(nodes: Sequence[ast.AST]) -> _Names:
 def _call(node: ast.Call, kind: str, names: _Names) -> Iterator[tuple[str, str, str, str]]:
     named = {keyword.arg: keyword.value for keyword in node.keywords}
     if "reason_code" in named:
-        message = named.get("message") or (node.args[2] if len(node.args) > 2 else None)  # noqa: PLR2004
+        message = named.get("message") or (node.args[2] if len(node.args) > 2 else None)
         parts = [named["reason_code"], *([message] if message else []), *([named["hint"]] if "hint" in named else [])]
         yield from _sentences(parts, kind, names)
         return

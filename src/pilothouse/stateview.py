@@ -23,7 +23,6 @@ from pilothouse.render.course import (
     outline,
     standing,
     state_name,
-    versions,
 )
 
 if TYPE_CHECKING:
@@ -149,9 +148,11 @@ def _environments(runs: Sequence[RunState]) -> dict[str, dict[str, Json]]:
     """What each environment was last seen or made to run: version and commit, the latest recorded word wins."""
     told: list[tuple[str, str, dict[str, Json]]] = []
     for state in runs:
-        for seen in state.evidence_by_id.values():
-            if seen.tool == "deploy.current" and seen.facts.get("version"):
-                told.append((seen.at, "production", seen.facts))
+        told += [
+            (seen.at, "production", seen.facts)
+            for seen in state.evidence_by_id.values()
+            if seen.tool == "deploy.current" and seen.facts.get("version")
+        ]
         for planned in state.plan.acts if state.plan else ():
             act = state.acts.get(planned.step)
             if planned.tool == "deploy.apply" and act and act.done:
@@ -173,7 +174,9 @@ def _tasks(state: RunState) -> list[Json]:
         task = tasks.setdefault(entry.phase, {"task": entry.phase_title, "state": str(Standing.DONE)})
         stands = standing(entry, state)
         known = [str(item) for item in order]
-        if stands in order and (task["state"] not in known or known.index(str(stands)) < known.index(str(task["state"]))):
+        if stands in order and (
+            task["state"] not in known or known.index(str(stands)) < known.index(str(task["state"]))
+        ):
             task["state"] = str(stands)
     return list(tasks.values())
 

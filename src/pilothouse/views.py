@@ -1,6 +1,6 @@
 """A run as JSON, for scripts, jobs and agent chats: the fields of ``pilothouse.status/1``, stable and documented.
 
-Nothing secret and no living word is in here: a word is in the ledger only once it is spent, and not in these views at all.
+Nothing secret and no living word is in here: a word is in the ledger only once it is spent, and never in a view.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def golden(tmp_path_factory, ports):
 
 
 def scenario_run(folder, ports, scenario, open_project, hook):
-    world = sandbox.up(folder, faults=SCENARIOS[scenario]["faults"], watch_seconds=1.0, ports=ports)
+    world = sandbox.up(folder, faults=SCENARIOS[scenario]["faults"], watch_seconds=2.0, ports=ports)
     try:
         clock = SteppingClock()
         app = open_project(world, clock=clock)
@@ -86,7 +86,7 @@ def scenario_run(folder, ports, scenario, open_project, hook):
             except Killed:
                 app.close()
                 app = open_project(world, clock=clock, boundary=hook)
-        assert standing.state.standing() == SCENARIOS[scenario]["ends"], (standing.state.refused, standing.state.halted)
+        assert standing.state.standing() == SCENARIOS[scenario]["ends"], (standing.state.refused, standing.state.branched)
         return snapshot(world, app, run)
     finally:
         sandbox.down(folder)

@@ -276,6 +276,17 @@ def test_an_existing_effect_of_somebody_else_halts_and_is_not_touched():
     assert tools.calls.get("production/1") is None
 
 
+def test_what_stands_in_the_way_of_an_act_that_cannot_be_undone_halts_before_production_is_touched():
+    tools = ToyTools(world={"production/3": "foreign"})
+    world = toy(tools)
+    standing = go(world)
+    assert standing.state.halted.reason_code == "conflict"
+    assert set(tools.world) == {"staging/s", "production/3"}
+    del tools.world["production/3"]
+    resume(world)
+    assert go(world).state.standing() == "done"
+
+
 def test_an_abort_stops_a_run_between_two_acts():
     world = toy()
     advance("r-1", world)

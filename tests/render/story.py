@@ -239,7 +239,10 @@ def watching(story: Story | None = None, looks: Iterable[str] = ("healthy",)) ->
     ends = (story.now + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
     story.tell(WatchOpened("watch", ends, {}, {"window_ms": 1_800_000, "every_ms": 60_000}))
     for outcome in looks:
-        story.tell(Sampled("watch", story.next_evidence(), {}, outcome, "error rate 0.42 % vs 0.45 % · p95 182 ms vs 180 ms"), 60)
+        story.tell(
+            Sampled("watch", story.next_evidence(), {}, outcome, "error rate 0.42 % vs 0.45 % · p95 182 ms vs 180 ms"),
+            60,
+        )
     return story
 
 
@@ -291,7 +294,9 @@ def held(story: Story | None = None) -> Story:
     """The QA Engineer holds the staging sign-off."""
     story = readied(story)
     story.events = [event for event in story.events if getattr(event.fact, "step", "") != "staging-signoff"]
-    story.tell(VerdictGiven("staging-signoff", "qa-engineer", "hold", ("two smoke tests are flaky",), ("e-013",), "model"))
+    story.tell(
+        VerdictGiven("staging-signoff", "qa-engineer", "hold", ("two smoke tests are flaky",), ("e-013",), "model")
+    )
     return story
 
 
@@ -299,7 +304,7 @@ def hostile() -> Story:
     """A commit, a title and a requester that try to paint over the screen."""
     story = Story()
     story.started()
-    nasty = "\x1b[2J\u202egreen\u200b <script>alert(1)</script> & \"quoted\""
+    nasty = '\x1b[2J\u202egreen\u200b <script>alert(1)</script> & "quoted"'
     story.observed("contents", {"pulls": []}, nasty)
     evidence = story.observed("ci", {"checks": []}, "CI 5/6")
     story.judged("ready", "ci-green", nasty, evidence, "ci-red")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
-from render import story
-from render.story import Story
-
 from pilothouse.events import Event
 from pilothouse.guard.fold import step_on
 from pilothouse.guard.state import RunState
 from pilothouse.render.live import OnTerminal, Plain, progress_on
 from pilothouse.render.screen import Screen
+from render import story
+from render.story import Story
 
 
 class Terminal(io.StringIO):
@@ -50,7 +49,19 @@ def test_a_log_gets_each_finished_phase_once_and_in_order() -> None:
     made = story.done()
     text = followed(made, Plain(Screen(io.StringIO(), 100), lambda _: history(made)))
     marks = [line for line in text.splitlines() if line.startswith(" ✔ ")]
-    titles = ("Readiness", "Regression", "Version", "Release", "Staging", "Staging", "Go", "Production", "Watch", "Fin", "Ann")
+    titles = (
+        "Readiness",
+        "Regression",
+        "Version",
+        "Release",
+        "Staging",
+        "Staging",
+        "Go",
+        "Production",
+        "Watch",
+        "Fin",
+        "Ann",
+    )
     assert [line[3:].startswith(title) for line, title in zip(marks, titles, strict=True)] == [True] * len(titles)
     assert "\x1b" not in text
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from pilothouse.render.report import checklists, ending
+from pilothouse.render.screen import flat
 from render import story
 from render.story import Story
 
-from pilothouse.render.report import checklists, ending
-from pilothouse.render.screen import flat
-
 
 def told(made: Story, width: int = 80) -> str:
-    return "\n".join(flat(line) for line in ending(made.state, made.times, made.now, width))
+    return "\n".join(flat(line) for line in ending(made.state, made.times, width))
 
 
 def test_the_ship_report_names_what_is_live_where_and_how_to_undo_it() -> None:

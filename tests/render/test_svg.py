@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
-from render import story
-from render.story import Story
 
 from pilothouse.render.svg import WIDTH, picture
+from render import story
+from render.story import Story
 
 TELLINGS: tuple[Callable[[], Story], ...] = (
     story.refused, story.waiting, story.watching, story.done, story.rolled_back, story.crashed, story.hostile, story.held,
 )  # fmt: skip
 
 
-def drawn(made: Story) -> ElementTree.Element:
-    return ElementTree.fromstring(picture(made.state, made.times, made.now))
+def drawn(made: Story) -> ET.Element:
+    return ET.fromstring(picture(made.state, made.times, made.now))
 
 
 @pytest.mark.parametrize("telling", TELLINGS, ids=lambda telling: telling.__name__)

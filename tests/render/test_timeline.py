@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from render import story
-from render.story import Story
 
 from pilothouse.render.drawing import boxed, draw
 from pilothouse.render.report import ending
+from pilothouse.render.rows import Mark, Timeline, ticked
 from pilothouse.render.screen import Line, Screen, columns, flat
-from pilothouse.render.timeline import Mark, Timeline, ticked, timeline
+from pilothouse.render.timeline import timeline
+from render import story
+from render.story import Story
 
 TELLINGS: tuple[Callable[[], Story], ...] = (
     story.refused, story.readied, story.waiting, story.watching, story.done, story.rolled_back, story.crashed,
@@ -31,7 +32,7 @@ def drawn(made: Story, width: int = 80) -> str:
 
 def everything(made: Story, width: int) -> list[Line]:
     lines = [*draw(told(made), width), *draw(told(made), width, verbose=True)]
-    return [*lines, *ending(made.state, made.times, made.now, width)]
+    return [*lines, *ending(made.state, made.times, width)]
 
 
 def marks(made: Story) -> dict[str, Mark]:

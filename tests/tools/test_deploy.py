@@ -119,7 +119,7 @@ def test_the_right_version_at_another_commit_is_not_ours(world, allow):
 
 def test_a_forged_trailer_without_the_tree_is_not_taken_for_a_deployment(world):
     world.git("checkout", "-q", "-b", "forged", world.released)
-    world.commit(f"x\n\nPilothouse-Deploys: {world.new}", {"evil": "1"})
+    world.commit(f"x\n\nPilothouse-Deploys: {world.new}", {"evil": "1", "package.json": '{"version": "1.4.0"}'})
     world.push("forged", "deploy/production")
     assert world.toolbox().probe("deploy.apply", arguments(world.new, "1.4.0"), "k-1").presence is Presence.ABSENT
 

@@ -261,6 +261,26 @@ def test_a_backup_that_fails_is_no_backup(acme, fault):
     assert box.verify("backup.create", where, "k-fails").presence is not Presence.APPLIED
 
 
+@pytest.mark.parametrize(
+    ("answer", "presence"),
+    [
+        ({"state": "applied", "restorable": True, "bytes": 9, "sha256": "a" * 64}, Presence.APPLIED),
+        ({"state": "applied", "restorable": False, "bytes": 9, "sha256": "a" * 64}, Presence.CONFLICT),
+        ({"state": "applied", "bytes": 9, "sha256": "a" * 64}, Presence.CONFLICT),
+        ({"state": "applied", "restorable": True, "bytes": 0, "sha256": "a" * 64}, Presence.CONFLICT),
+        ({"state": "applied", "restorable": True, "bytes": 9}, Presence.CONFLICT),
+        ({"state": "done"}, Presence.UNKNOWN),
+        ([], Presence.UNKNOWN),
+    ],
+)
+def test_a_backup_counts_only_when_it_could_be_gone_back_to(acme, answer, presence):
+    staging = acme.product.environments["staging"]
+    backup = replace(staging.database.backup, probe=("echo", json.dumps(answer)))
+    changed = replace(staging, database=replace(staging.database, backup=backup))
+    box = acme.box(replace(acme.product, environments={"staging": changed}))
+    assert box.probe("backup.create", {"environment": "staging", "sha": acme.to}, "k-1").presence is presence
+
+
 def test_something_under_the_key_that_cannot_be_restored_is_a_conflict(acme):
     file = acme.world.database("staging").parent / "backups" / "k-broken.db"
     file.parent.mkdir(exist_ok=True)

@@ -60,6 +60,11 @@ def test_a_commit_that_is_only_on_the_remote_is_fetched_without_a_trace_in_the_c
     assert small.untouched() == before
 
 
+def test_only_refs_of_exactly_that_name_are_meant(small):
+    small.push("main", "decoy/refs/heads/main")
+    assert small.context().repo.heads("refs/heads/main") == {"refs/heads/main": small.released}
+
+
 def test_a_commit_that_nobody_has_is_unknown(small):
     with pytest.raises(ToolFailed) as refused:
         small.context().repo.require("d" * 40)

@@ -83,7 +83,7 @@ def show(surface: Surface, name: str) -> int:
 
 def graph(surface: Surface, name: str) -> int:
     """A workflow as a Mermaid flowchart."""
-    from pilothouse.playbook.graph import mermaid  # noqa: PLC0415
+    from pilothouse.playbook.graph import mermaid
 
     text = mermaid(inventory.parsed(_folder(surface), name))
     surface.answer(

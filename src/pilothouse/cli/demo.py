@@ -141,7 +141,7 @@ def _verified(surface: Surface, world: World) -> None:
     """The ledger, verified offline, as anybody could."""
     if surface.quiet or surface.json:
         return
-    from pilothouse.cli.looking import audit_verify  # noqa: PLC0415
+    from pilothouse.cli.looking import audit_verify
 
     surface.out().write([BLANK])
     inner = Surface(project=world.project)
@@ -184,7 +184,9 @@ def _why(state: RunState) -> str:
     before, after = versions(state)
     match state_name(state):
         case "done":
-            return f"{after} went out by a plan that was fixed before it was approved; every step of it is in the ledger."
+            return (
+                f"{after} went out by a plan that was fixed before it was approved; every step of it is in the ledger."
+            )
         case "rolled-back":
             return f"{after} was worse than {before}, so the plan's own way back was taken; nobody had to be woken."
         case "refused":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pilothouse.cli.surface import Surface, history, times_of
 from pilothouse.errors import RequestRefused
 from pilothouse.render.course import agent_title, current, state_name
-from pilothouse.render.live import Silent, local_now, progress_on
+from pilothouse.render.live import Silent, progress_on
 from pilothouse.render.report import ending
 from pilothouse.render.screen import Tone, line
 from pilothouse.render.text import safe
@@ -70,7 +70,7 @@ def tell(surface: Surface, app: Pilothouse, state: RunState, *, command: str) ->
         surface.out().write([line(f"{state.run} {state_name(state)}")])
     else:
         screen = surface.out()
-        screen.write(ending(state, times_of(app, state), local_now(), screen.width))
+        screen.write(ending(state, times_of(app, state), screen.width))
     return exit_code(state)
 
 
@@ -82,7 +82,7 @@ def scripted(app: Pilothouse, state: RunState, approvals: str) -> Callable[[RunS
     """
     if not approvals:
         return None
-    from pilothouse.approvalfile import named_by_policy  # noqa: PLC0415
+    from pilothouse.approvalfile import named_by_policy
 
     named = named_by_policy(app, state)
     given = Path(approvals).resolve()

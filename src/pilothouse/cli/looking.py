@@ -47,23 +47,23 @@ def _one_json(app: Pilothouse, run: str) -> dict[str, Json]:
 
 
 def _one(surface: Surface, app: Pilothouse, state: RunState) -> None:
-    from pilothouse.render.course import state_name  # noqa: PLC0415
-    from pilothouse.render.drawing import draw  # noqa: PLC0415
-    from pilothouse.render.live import local_now  # noqa: PLC0415
-    from pilothouse.render.report import ending  # noqa: PLC0415
-    from pilothouse.render.screen import Tone, line  # noqa: PLC0415
-    from pilothouse.render.timeline import timeline  # noqa: PLC0415
+    from pilothouse.render.course import state_name
+    from pilothouse.render.drawing import draw
+    from pilothouse.render.live import local_now
+    from pilothouse.render.report import ending
+    from pilothouse.render.screen import Tone, line
+    from pilothouse.render.timeline import timeline
 
     screen, times, now = surface.out(), times_of(app, state), local_now()
     screen.write(draw(timeline(state, times, now), screen.width, verbose=surface.verbose, spinner="…"))
-    screen.write(ending(state, times, now, screen.width))
+    screen.write(ending(state, times, screen.width))
     if state_name(state) == "running":
         screen.write([line(), line(" Follow it: ", (f"pilothouse resume {state.run}", Tone.STRONG))])
 
 
 def _table(runs: Sequence[RunState], width: int) -> Iterator[Line]:
-    from pilothouse.render.course import next_action, state_name, versions  # noqa: PLC0415
-    from pilothouse.render.screen import BLANK, Tone, cut, line, padded  # noqa: PLC0415
+    from pilothouse.render.course import next_action, state_name, versions
+    from pilothouse.render.screen import BLANK, Tone, cut, line, padded
 
     tones = {
         "done": Tone.GOOD, "waiting": Tone.WAIT, "running": Tone.BUSY, "refused": Tone.BAD, "halted": Tone.BAD,
@@ -82,9 +82,9 @@ def _table(runs: Sequence[RunState], width: int) -> Iterator[Line]:
 
 def _part(surface: Surface, state: RunState, *, notes: bool) -> int:
     """The release notes, or the card."""
-    from pilothouse.render.report import card as drawn_card  # noqa: PLC0415
-    from pilothouse.render.screen import line  # noqa: PLC0415
-    from pilothouse.render.text import safe  # noqa: PLC0415
+    from pilothouse.render.report import card as drawn_card
+    from pilothouse.render.screen import line
+    from pilothouse.render.text import safe
 
     if notes:
         text = str(state.facts().get("notes", {}).get("text", ""))
@@ -104,9 +104,9 @@ def _part(surface: Surface, state: RunState, *, notes: bool) -> int:
 
 
 def _picture(surface: Surface, app: Pilothouse, state: RunState, path: Path) -> int:
-    from pilothouse.render.live import local_now  # noqa: PLC0415
-    from pilothouse.render.screen import line  # noqa: PLC0415
-    from pilothouse.render.svg import picture  # noqa: PLC0415
+    from pilothouse.render.live import local_now
+    from pilothouse.render.screen import line
+    from pilothouse.render.svg import picture
 
     try:
         path.write_text(picture(state, times_of(app, state), local_now()), encoding="utf-8")
@@ -120,9 +120,9 @@ def _picture(surface: Surface, app: Pilothouse, state: RunState, path: Path) -> 
 
 def explain(surface: Surface, code: str) -> int:
     """What a reason code means, where it comes from, and what to do."""
-    from pilothouse.reasons import find  # noqa: PLC0415
-    from pilothouse.render.screen import Tone, line  # noqa: PLC0415
-    from pilothouse.render.text import wrap  # noqa: PLC0415
+    from pilothouse.reasons import find
+    from pilothouse.render.screen import Tone, line
+    from pilothouse.render.text import wrap
 
     reason = find(code)
     width = surface.out().width - 3
@@ -149,7 +149,7 @@ def explain(surface: Surface, code: str) -> int:
 
 def audit_show(surface: Surface, run: str) -> int:
     """The events of a run, one a line."""
-    from pilothouse.events import fact_to_json  # noqa: PLC0415
+    from pilothouse.events import fact_to_json
 
     app = surface.app()
     state = app.find(run)
@@ -168,8 +168,8 @@ def audit_show(surface: Surface, run: str) -> int:
 
 
 def _event_lines(events: Sequence[Event], width: int, *, verbose: bool) -> Iterator[Line]:
-    from pilothouse.render.eventlines import told  # noqa: PLC0415
-    from pilothouse.render.screen import Tone, cut, line, padded  # noqa: PLC0415
+    from pilothouse.render.eventlines import told
+    from pilothouse.render.screen import Tone, cut, line, padded
 
     day = ""
     for event in events:
@@ -186,9 +186,9 @@ def _event_lines(events: Sequence[Event], width: int, *, verbose: bool) -> Itera
 
 def audit_verify(surface: Surface, head: str, product: str) -> int:
     """Recompute every hash of the ledger, offline; exit 50 where something does not fit."""
-    from pilothouse.ledger.chain import verify  # noqa: PLC0415
-    from pilothouse.ledger.sqlite import SqliteJournal  # noqa: PLC0415
-    from pilothouse.render.screen import Tone, line  # noqa: PLC0415
+    from pilothouse.ledger.chain import verify
+    from pilothouse.ledger.sqlite import SqliteJournal
+    from pilothouse.render.screen import Tone, line
 
     path = surface.folder() / ".pilothouse" / "ledger.db"
     if not path.exists():
@@ -208,7 +208,9 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
     def lines() -> Iterator[Line]:
         for name, item in found.items():
             sign = ("✔", Tone.GOOD) if item.ok else ("✘", Tone.BAD)
-            grown = f" · grown by {item.entries - item.anchor} since the head you gave" if item.anchor is not None else ""
+            grown = (
+                f" · grown by {item.entries - item.anchor} since the head you gave" if item.anchor is not None else ""
+            )
             yield line(" ", sign, f" {name}: {item.entries} entries, every hash fits" if item.ok else f" {name}: ",
                        "" if item.ok else f"{len(item.problems)} problems", (grown, Tone.DIM))  # fmt: skip
             yield line("   head ", (item.head, Tone.DIM))
@@ -242,8 +244,8 @@ def _holding(journal: SqliteJournal, chains: list[str], head: str) -> list[str]:
 
 def state_show(surface: Surface) -> int:
     """The view of all products, from the ledger."""
-    from pilothouse import stateview, yamltext  # noqa: PLC0415
-    from pilothouse.render.screen import line  # noqa: PLC0415
+    from pilothouse import stateview, yamltext
+    from pilothouse.render.screen import line
 
     view = stateview.view_of(surface.app())
     text = yamltext.block(view, 0).removeprefix("\n")
@@ -253,8 +255,8 @@ def state_show(surface: Surface) -> int:
 
 def state_check(surface: Surface) -> int:
     """state.yml against the ledger; exit 20 where a person edited what Pilothouse renders."""
-    from pilothouse import stateview  # noqa: PLC0415
-    from pilothouse.render.screen import Tone, line  # noqa: PLC0415
+    from pilothouse import stateview
+    from pilothouse.render.screen import Tone, line
 
     app = surface.app()
     found = stateview.differences(app)
@@ -265,7 +267,11 @@ def state_check(surface: Surface) -> int:
         elif not found.differences:
             yield line(" ", ("✔", Tone.GOOD), " state.yml is what the ledger says")
         for item in found.differences:
-            yield line(" ", ("✘", Tone.BAD), f" state.yml:{item.line} {item.path}: {item.found!r}, the ledger says {item.expected!r}")
+            yield line(
+                " ",
+                ("✘", Tone.BAD),
+                f" state.yml:{item.line} {item.path}: {item.found!r}, the ledger says {item.expected!r}",
+            )
         if found.differences:
             yield line("   Write the ledger's values back, or remove the file: it is rendered again.")
 

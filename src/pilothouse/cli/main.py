@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pilothouse.cli.surface import Surface
@@ -78,19 +79,19 @@ def global_options(argv: Sequence[str]) -> tuple[Surface, list[str]]:
 
 
 def _dispatch(surface: Surface, rest: list[str]) -> int:
-    if rest[:1] == ["status"] and len(rest) <= 2 and not any(word.startswith("-") for word in rest):  # noqa: PLR2004
+    if rest[:1] == ["status"] and len(rest) <= 2 and not any(word.startswith("-") for word in rest):
         # What scripts poll: without options there is nothing to parse, and the parser costs as much as the answer.
-        from pilothouse.cli import looking  # noqa: PLC0415
+        from pilothouse.cli import looking
 
         return looking.status(surface, "".join(rest[1:]), notes=False, card=False, svg=None)
-    from pilothouse.cli import commands  # noqa: PLC0415 - after the global options, so that their errors are ours
+    from pilothouse.cli import commands
 
     return commands.invoke(surface, rest)
 
 
 def _failed(surface: Surface, error: PilothouseError) -> int:
     if surface.json:
-        from pilothouse.views import error_json  # noqa: PLC0415
+        from pilothouse.views import error_json
 
         surface.emit(error_json(error))
         return error.exit_code
@@ -103,7 +104,7 @@ def _failed(surface: Surface, error: PilothouseError) -> int:
 
 
 def _complain(lead: str, text: str, colour: str) -> None:
-    from pilothouse.render.screen import Screen  # noqa: PLC0415
+    from pilothouse.render.screen import Screen
 
     screen = Screen.on(sys.stderr)
     shown = screen.encodable(lead + " ".join(text.split("\n")))
@@ -112,16 +113,20 @@ def _complain(lead: str, text: str, colour: str) -> None:
 
 def _bug(surface: Surface, error: Exception) -> int:
     """A failure that nobody foresaw: the traceback goes to a file, and the person hears where it is."""
-    import traceback  # noqa: PLC0415
-    from datetime import UTC, datetime  # noqa: PLC0415
+    import traceback
+    from datetime import UTC, datetime
 
     name = f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))
     place = _kept(surface, name, text)
     told = f"this is a bug in Pilothouse ({type(error).__name__}); details are in {place}"
-    hint = "report it with that file, after reading it: it may name things of yours. A run goes on with: pilothouse resume"
+    hint = (
+        "report it with that file, after reading it: it may name things of yours. A run goes on with: pilothouse resume"
+    )
     if surface.json:
-        sys.stdout.write(json.dumps({"schema": "pilothouse.error/1", "reason_code": "bug", "message": told, "hint": hint}) + "\n")
+        sys.stdout.write(
+            json.dumps({"schema": "pilothouse.error/1", "reason_code": "bug", "message": told, "hint": hint}) + "\n"
+        )
     else:
         _complain("pilothouse: ", told, "1;31")
         _complain("  → ", hint, "2")
@@ -129,13 +134,11 @@ def _bug(surface: Surface, error: Exception) -> int:
 
 
 def _kept(surface: Surface, name: str, text: str) -> str:
-    import tempfile  # noqa: PLC0415
+    import tempfile
 
     folders = [app.project / ".pilothouse" for app in surface.opened]
-    try:
+    with suppress(PilothouseError, OSError):  # without a project the temporary folder has to do
         folders.append(surface.folder() / ".pilothouse")
-    except (PilothouseError, OSError):
-        pass  # there is no project: the temporary folder has to do
     for folder in (*(own for own in folders if own.is_dir()), Path(tempfile.gettempdir())):
         path = folder / name
         try:

@@ -25,7 +25,7 @@ def reference() -> str:
 def _helps(command: Any, path: str, parent: Any) -> Iterator[tuple[str, str]]:
     # The context class comes from whatever click typer brings along.
     context = command.context_class(
-        command, info_name=path.split()[-1], parent=parent, terminal_width=WIDTH, max_content_width=WIDTH,
+        command, info_name=path.rsplit(maxsplit=1)[-1], parent=parent, terminal_width=WIDTH, max_content_width=WIDTH,
         help_option_names=["-h", "--help"],
     )  # fmt: skip
     yield path, "\n".join(row.rstrip() for row in command.get_help(context).split("\n"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def harbour_up(surface: Surface, folder: Path, *, faults: Sequence[str], watch: float, ask: bool, detach: bool) -> int:
     """Build and start a sandbox world; without ``detach`` it ends with this command."""
-    from pilothouse import harbour  # noqa: PLC0415
+    from pilothouse import harbour
 
     world = harbour.up(folder, faults=faults, watch_seconds=watch, scripted_approval=not ask)
     surface.answer(lambda: _world_json(world), lambda: _world_lines(world, detach=detach))
@@ -60,7 +60,7 @@ def _world_lines(world: World, *, detach: bool) -> Iterator[Line]:
 
 def harbour_down(surface: Surface, folder: Path) -> int:
     """End a world's processes; its files stay."""
-    from pilothouse import harbour  # noqa: PLC0415
+    from pilothouse import harbour
 
     harbour.down(folder)
     surface.answer(
@@ -72,8 +72,8 @@ def harbour_down(surface: Surface, folder: Path) -> int:
 
 def harbour_fault(surface: Surface, folder: Path, name: str, switch: str) -> int:
     """Turn a fault on or off, or list them all."""
-    from pilothouse import harbour  # noqa: PLC0415
-    from pilothouse.harbour.faults import Switches  # noqa: PLC0415
+    from pilothouse import harbour
+    from pilothouse.harbour.faults import Switches
 
     if name:
         harbour.fault(folder, name, switch == "on")
@@ -94,7 +94,7 @@ def harbour_fault(surface: Surface, folder: Path, name: str, switch: str) -> int
 
 def harbour_env(surface: Surface, folder: Path) -> int:
     """What a shell needs to work in a world: lines for eval."""
-    from pilothouse import harbour  # noqa: PLC0415
+    from pilothouse import harbour
 
     world = harbour.load(folder)
     surface.answer(
@@ -106,7 +106,7 @@ def harbour_env(surface: Surface, folder: Path) -> int:
 
 def doctor(surface: Surface) -> int:
     """Look at tools, project, credentials, ledger and remote; exit 20 where something must be mended."""
-    from pilothouse.doctor import BAD, WARN, examine  # noqa: PLC0415
+    from pilothouse.doctor import BAD, WARN, examine
 
     checks = examine(surface.project)
     fine = all(check.level != BAD for check in checks)
@@ -116,7 +116,9 @@ def doctor(surface: Surface) -> int:
         for check in checks:
             yield line(" ", signs[check.level], " ", (padded(check.name, 16), Tone.STRONG), " ", check.told)
             if check.hint:
-                yield from (line(" " * 20, ("→ " + part, Tone.DIM)) for part in wrap(check.hint, surface.out().width - 24))
+                yield from (
+                    line(" " * 20, ("→ " + part, Tone.DIM)) for part in wrap(check.hint, surface.out().width - 24)
+                )
         yield BLANK
         yield line(" All is well." if fine else " Mend what is marked with a cross, then ask again.")
 

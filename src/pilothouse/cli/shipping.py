@@ -16,9 +16,10 @@ from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 from pilothouse.render.acts import sentence
 from pilothouse.render.course import versions
 from pilothouse.render.drawing import draw_headline
+from pilothouse.render.rows import Timeline
 from pilothouse.render.screen import BLANK, Line, Tone, columns, cut, line, padded
 from pilothouse.render.text import safe, short, wrap
-from pilothouse.render.timeline import Timeline, headline, origin
+from pilothouse.render.timeline import headline, origin
 from pilothouse.views import detailed_json, run_json, schema
 
 if TYPE_CHECKING:
@@ -58,10 +59,12 @@ def rollback(
     return start(surface, request, detach=detach, approvals=approvals, command="rollback")
 
 
-def say(surface: Surface, words: Sequence[str], *, detach: bool, approvals: str, dry_run: bool, commands: Sequence[str]) -> int:
+def say(
+    surface: Surface, words: Sequence[str], *, detach: bool, approvals: str, dry_run: bool, commands: Sequence[str]
+) -> int:
     """Start what plain words ask for (INT-1); nothing starts where a word is not understood."""
-    from pilothouse import config  # noqa: PLC0415
-    from pilothouse.playbook.find import list_workflows  # noqa: PLC0415
+    from pilothouse import config
+    from pilothouse.playbook.find import list_workflows
 
     text = " ".join(words)
     near = _near(words, commands)
@@ -89,8 +92,9 @@ def say(surface: Surface, words: Sequence[str], *, detach: bool, approvals: str,
 def _start_intent(surface: Surface, heard: intent.Intent, *, detach: bool, approvals: str, dry_run: bool) -> int:
     dry = dry_run or heard.dry_run
     if heard.workflow == "rollback":
+        reason = heard.reason or "asked for in plain words"
         return rollback(
-            surface, heard.product, heard.version or "", heard.severity or "high", heard.reason or "asked for in plain words",
+            surface, heard.product, heard.version or "", heard.severity or "high", reason,
             dry_run=dry, detach=detach, approvals=approvals,
         )  # fmt: skip
     request = Request(heard.product, heard.workflow, heard.version or heard.bump or "", {}, dry)
@@ -109,7 +113,7 @@ def _remark(surface: Surface, heard: intent.Intent) -> None:
 
 def _near(words: Sequence[str], commands: Sequence[str]) -> str:
     """The command that was perhaps meant, as a hint."""
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches
 
     near = get_close_matches(words[0], commands, 1)
     return f"did you mean: pilothouse {' '.join([near[0], *words[1:]])}" if near else ""
@@ -125,7 +129,9 @@ def _detached(surface: Surface, app: Pilothouse, run: str, approvals: str, comma
     argv = [sys.executable, "-P", "-m", "pilothouse.cli.main", "--project", os.fspath(app.project), "resume", run]
     argv += ["--approvals", approvals] if approvals else []
     with log.open("ab") as out:
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=app.project)
+        subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=app.project
+        )
     surface.answer(
         lambda: {"schema": schema(command), "runs": [run_json(app.find(run))]},
         lambda: [
@@ -161,7 +167,7 @@ def _checked_lines(surface: Surface, state: RunState) -> Iterator[Line]:
 
 
 def _rehearsed_json(state: RunState, problems: Sequence[str], command: str) -> Mapping[str, Json]:
-    from pilothouse.render.course import Times  # noqa: PLC0415
+    from pilothouse.render.course import Times
 
     plan = [act.as_json() for act in state.plan.acts] if state.plan else []
     told = detailed_json(state, Times(), command)
@@ -180,7 +186,9 @@ def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str]) -> l
             lines.append(line(f"  {number:2d} {sentence(act.tool, act.arguments)}", covered))
         for branch in sorted({act.branch for act in state.plan.acts} - {"main"}):
             acts = "; ".join(sentence(act.tool, act.arguments) for act in state.plan.acts if act.branch == branch)
-            lines += [line("   ", (part, Tone.DIM)) for part in wrap(f"only if it goes wrong ({branch}): {acts}", width - 4)]
+            lines += [
+                line("   ", (part, Tone.DIM)) for part in wrap(f"only if it goes wrong ({branch}): {acts}", width - 4)
+            ]
         lines.append(line((f" plan {short(state.plan.digest)}   ({state.plan.digest})", Tone.DIM)))
     lines += [BLANK]
     if problems:

@@ -41,7 +41,7 @@ class Surface:
         Raises:
             UsageError: there is none.
         """
-        from pilothouse.project import FILE, find_project  # noqa: PLC0415
+        from pilothouse.project import FILE, find_project
 
         if self.project is None:
             return find_project(Path.cwd())
@@ -51,7 +51,7 @@ class Surface:
 
     def app(self) -> Pilothouse:
         """The facade over this project; closed when the command ends."""
-        from pilothouse.app import Pilothouse  # noqa: PLC0415
+        from pilothouse.app import Pilothouse
 
         app = Pilothouse(self.folder())
         self.opened.append(app)
@@ -64,13 +64,13 @@ class Surface:
 
     def out(self) -> Screen:
         """Standard output."""
-        from pilothouse.render.screen import Screen  # noqa: PLC0415
+        from pilothouse.render.screen import Screen
 
         return Screen.on(sys.stdout)
 
     def aside(self) -> Screen:
         """Where progress and remarks go: standard error where standard output holds JSON."""
-        from pilothouse.render.screen import Screen  # noqa: PLC0415
+        from pilothouse.render.screen import Screen
 
         return Screen.on(sys.stderr if self.json else sys.stdout)
 
@@ -94,6 +94,6 @@ def history(app: Pilothouse, state: RunState) -> tuple[Event, ...]:
 
 def times_of(app: Pilothouse, state: RunState) -> Times:
     """When the steps of a run were at work."""
-    from pilothouse.render.course import Times  # noqa: PLC0415
+    from pilothouse.render.course import Times
 
     return Times.of(history(app, state))

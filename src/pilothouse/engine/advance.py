@@ -132,6 +132,8 @@ def _at_checkpoint(log: Log, checkpoint: str) -> Wait | None:
             plan = compile_plan(log.world, log.state)
             log.append(Planned(plan.digest, tuple(act.as_json() for act in plan.acts), dict(plan.basis)))
         open_checkpoint(log, checkpoint)
+        if log.state.halted:
+            return None
         known = log.state.checkpoints[checkpoint]
     assert known.opened is not None
     if expired(known, log.world.now()):

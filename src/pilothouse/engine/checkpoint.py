@@ -7,22 +7,28 @@ from datetime import timedelta
 from pilothouse.canonical import Json, digest, sha256_hex
 from pilothouse.engine.pins import read_pins, remaining
 from pilothouse.engine.world import Log, iso
-from pilothouse.events import CheckpointOpened
+from pilothouse.events import CheckpointOpened, Halted
 from pilothouse.guard.approval import approval_digest, difference
+from pilothouse.guard.decide import act_key
 from pilothouse.guard.references import Unresolved, fact_of, resolve
-from pilothouse.guard.state import MAIN
-from pilothouse.model import PlannedAct
+from pilothouse.guard.state import MAIN, resolve_planned
+from pilothouse.model import PlannedAct, Presence
 
 
 def open_checkpoint(log: Log, checkpoint: str) -> None:
-    """Open a checkpoint, for the first time or again after something changed.
+    """Open a checkpoint, for the first time or again after something changed; or halt where it could not end well.
 
     Raises:
         ToolFailed: a pin could not be read; the checkpoint does not open on what is not known.
     """
     state, world = log.state, log.world
     assert state.plan is not None
-    pins = read_pins(log, remaining(state, checkpoint, MAIN))
+    ahead = remaining(state, checkpoint, MAIN)
+    conflict = _conflict(log, ahead)
+    if conflict is not None:
+        log.append(conflict)
+        return
+    pins = read_pins(log, ahead)
     basis: dict[str, Json] = {
         "run": state.run,
         "checkpoint": checkpoint,
@@ -37,6 +43,21 @@ def open_checkpoint(log: Log, checkpoint: str) -> None:
     basis["card"] = sha256_hex(card.encode())
     expires = iso(world.now() + timedelta(seconds=world.configuration.policy.checkpoint_expires))
     log.append(CheckpointOpened(checkpoint, approval_digest(basis), card, basis, pins, expires, changes))
+
+
+def _conflict(log: Log, acts: list[PlannedAct]) -> Halted | None:
+    """What already stands in the way of an act that cannot be undone: better known before production is touched."""
+    for act in acts:
+        if act.undoable:
+            continue
+        try:
+            seen = log.world.tools.probe(act.tool, resolve_planned(act, log.state), act_key(log.state, act.step))
+        except Unresolved:
+            continue  # it rests on what a covered act will tell
+        if seen.presence is Presence.CONFLICT:
+            hint = "nothing was changed in production; clear what is in the way, then: pilothouse resume"
+            return Halted(act.step, "conflict", f"{act.step}: {seen.detail}", hint)
+    return None
 
 
 def _shown(act: PlannedAct, log: Log) -> Json:

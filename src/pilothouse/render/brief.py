@@ -1,4 +1,4 @@
-"""What a tool's result says in two to five words, and how telling that is: the timeline shows the most telling first."""
+"""What a tool's result says in a few words, and how telling that is: a timeline shows the most telling first."""
 
 from __future__ import annotations
 

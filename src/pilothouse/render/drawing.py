@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pilothouse.render.course import Standing
+from pilothouse.render.rows import MIDDLE, Mark, Row, StepRow, Timeline
 from pilothouse.render.screen import BLANK, Line, Span, Tone, columns, cut, line, padded
 from pilothouse.render.text import duration, wrap
-from pilothouse.render.timeline import MIDDLE, Mark, Row, StepRow, Timeline
 
 TITLE, AGENT, TIME = 17, 16, 6
 
@@ -92,14 +92,14 @@ def _detail(text: str, width: int) -> list[Line]:
 
 def _step(step: StepRow, width: int) -> Line:
     sign = _STEP_MARKS[step.standing]
-    name, tool = (20, 19) if width < 100 else (24, 22)  # noqa: PLR2004
+    name, tool = (20, 19) if width < 100 else (24, 22)
     room = width - 7 - name - tool
     first, *more = step.evidence.split(", ")
     evidence = f"  {first}{f' +{len(more)}' if more else ''}" if first else ""
     text = cut(step.summary, max(8, room - columns(evidence)))
     return line(
-        "   ", (str(sign), TONES[sign]), " ", (padded(step.id, name), Tone.PLAIN), " ", (padded(step.tool, tool), Tone.DIM),
-        " ", (text, Tone.DIM), (evidence, Tone.DIM),
+        "   ", (str(sign), TONES[sign]), " ", (padded(step.id, name), Tone.PLAIN), " ",
+        (padded(step.tool, tool), Tone.DIM), " ", (text, Tone.DIM), (evidence, Tone.DIM),
     )  # fmt: skip
 
 
@@ -124,8 +124,7 @@ def boxed(title: str, text: str, width: int) -> list[Line]:
     top = f"╭ {cut(title, inner - 1)} "
     lines = [line((top + "─" * (width - columns(top) - 1) + "╮", frame))]
     for raw in text.rstrip("\n").split("\n"):
-        for part in _folded(raw, inner):
-            lines.append(line(("│ ", frame), padded(part, inner), (" │", frame)))
+        lines += [line(("│ ", frame), padded(part, inner), (" │", frame)) for part in _folded(raw, inner)]
     return [*lines, line(("╰" + "─" * (width - 2) + "╯", frame))]
 
 

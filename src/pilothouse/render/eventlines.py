@@ -12,10 +12,12 @@ def told(event: e.Event) -> str:
     return safe(_told(event.fact), 300)
 
 
-def _told(fact: e.Fact) -> str:  # noqa: PLR0911, C901 - one arm a kind of event, as the ledger has them
+def _told(fact: e.Fact) -> str:
     match fact:
         case e.Started():
-            return f"{fact.workflow} of {fact.product} {fact.from_version} from {short(fact.to_sha)}, by {fact.started_by}"
+            return (
+                f"{fact.workflow} of {fact.product} {fact.from_version} from {short(fact.to_sha)}, by {fact.started_by}"
+            )
         case e.Observed():
             return f"{fact.evidence} {fact.step}: {fact.summary or fact.tool}"
         case e.Judged():
@@ -29,7 +31,9 @@ def _told(fact: e.Fact) -> str:  # noqa: PLR0911, C901 - one arm a kind of event
         case e.Skipped():
             return f"{fact.step}: {fact.why}"
         case e.Intended():
-            return f"{fact.step}: {sentence(fact.tool, fact.arguments)}" + (f" (attempt {fact.attempt})" if fact.attempt > 1 else "")
+            return f"{fact.step}: {sentence(fact.tool, fact.arguments)}" + (
+                f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
+            )
         case e.Done():
             return f"{fact.evidence} {fact.step}: {fact.summary}" + (" (found done)" if fact.found else "")
         case e.Failed() | e.Refused() | e.Halted():
@@ -44,7 +48,7 @@ def _told(fact: e.Fact) -> str:  # noqa: PLR0911, C901 - one arm a kind of event
             return _of_people(fact)
 
 
-def _of_people(fact: e.Fact) -> str:  # noqa: PLR0911 - as above
+def _of_people(fact: e.Fact) -> str:
     match fact:
         case e.CheckpointOpened():
             changed = f", {count(len(fact.difference), 'difference')}" if fact.difference else ""
@@ -52,9 +56,12 @@ def _of_people(fact: e.Fact) -> str:  # noqa: PLR0911 - as above
         case e.WordDrawn():
             return f"{fact.checkpoint} on {fact.channel}"
         case e.WordSpent():
-            return f"{fact.checkpoint}: {'matched' if fact.matched else f'entered {fact.entered!r}, not {fact.presented}'}"
+            return (
+                f"{fact.checkpoint}: {'matched' if fact.matched else f'entered {fact.entered!r}, not {fact.presented}'}"
+            )
         case e.Approved():
-            return f"{fact.checkpoint} by {fact.who} ({fact.channel}, {fact.authentication}), {short(fact.approval_digest)}"
+            how = f"({fact.channel}, {fact.authentication})"
+            return f"{fact.checkpoint} by {fact.who} {how}, {short(fact.approval_digest)}"
         case e.Rejected():
             return f"{fact.checkpoint} by {fact.who}: {fact.reason}"
         case e.CheckpointExpired():

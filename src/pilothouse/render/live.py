@@ -13,8 +13,9 @@ from pilothouse.events import Event, Sampled
 from pilothouse.guard.state import RunState
 from pilothouse.render.course import Times
 from pilothouse.render.drawing import draw, draw_headline, draw_row, draw_to_come
+from pilothouse.render.rows import Mark, Timeline, ticked
 from pilothouse.render.screen import BLANK, Screen, Tone
-from pilothouse.render.timeline import Mark, Timeline, ticked, timeline
+from pilothouse.render.timeline import timeline
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,7 +37,9 @@ class Progress(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def begin(self, state: RunState, history: Iterable[Event]) -> None:
         """What happened before this screen came to it."""
@@ -70,7 +73,9 @@ class Silent:
 class _Following:
     """What both kinds of progress know: the run's times, kept whole even where others append to it, too."""
 
-    def __init__(self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False) -> None:
+    def __init__(
+        self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False
+    ) -> None:
         self.screen = screen
         self.verbose = verbose
         self._history = history
@@ -112,7 +117,9 @@ class _Following:
 class Plain(_Following):
     """A line for each phase that is finished: for logs, CI and dumb terminals."""
 
-    def __init__(self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False) -> None:
+    def __init__(
+        self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False
+    ) -> None:
         super().__init__(screen, history, verbose=verbose)
         self._shown: set[tuple[str, str]] = set()
         self._headed = False
@@ -154,7 +161,9 @@ class Plain(_Following):
 class OnTerminal(_Following):
     """The timeline drawn in place, without flicker; the running row and the watch go on between the events."""
 
-    def __init__(self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False) -> None:
+    def __init__(
+        self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False
+    ) -> None:
         super().__init__(screen, history, verbose=verbose)
         self._told: Timeline | None = None
         self._at = local_now()
@@ -163,8 +172,8 @@ class OnTerminal(_Following):
 
     def __enter__(self) -> Self:
         self._still = False
-        from rich.console import Console  # noqa: PLC0415  (rich costs 50 ms; only a live screen needs it)
-        from rich.live import Live  # noqa: PLC0415
+        from rich.console import Console
+        from rich.live import Live
 
         console = Console(
             file=self.screen.stream, width=self.screen.width, highlight=False, soft_wrap=False, force_terminal=True,
@@ -202,7 +211,7 @@ class OnTerminal(_Following):
             self._live.refresh()
 
     def _picture(self) -> RenderableType:
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text
 
         if self._told is None:
             return Text("")

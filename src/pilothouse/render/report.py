@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from pilothouse.canonical import Json
 from pilothouse.guard.state import RunState
 from pilothouse.render.course import Times, next_action, open_checkpoint, outline, state_name, versions
 from pilothouse.render.drawing import boxed, fitted
+from pilothouse.render.rows import MIDDLE, Mark
 from pilothouse.render.screen import BLANK, Line, Tone, columns, line
 from pilothouse.render.text import duration, safe, short, wrap
-from pilothouse.render.timeline import MIDDLE, Mark, total_seconds
+from pilothouse.render.timeline import total_seconds
 
 LABEL = 12
 
@@ -55,7 +55,7 @@ def _evidence(step: str, state: RunState) -> str:
     return seen.id if seen else ""
 
 
-def ending(state: RunState, times: Times, now: datetime, width: int) -> list[Line]:
+def ending(state: RunState, times: Times, width: int) -> list[Line]:
     """What is said when following a run ends: the report, the card that waits, or why it rests and what to do."""
     match state_name(state):
         case "done":
@@ -65,8 +65,9 @@ def ending(state: RunState, times: Times, now: datetime, width: int) -> list[Lin
         case "rolled-back":
             return _back(state, width)
         case "refused":
-            return _said("Nothing was changed in production." if not state.production_attempted() else
-                         "Production was touched before this; look at it before going on.", width, Tone.PLAIN)  # fmt: skip
+            touched = "Production was touched before this; look at it before going on."
+            calm = "Nothing was changed in production."
+            return _said(touched if state.production_attempted() else calm, width, Tone.PLAIN)
         case "halted":
             return _halted(state, width)
         case "aborted":
@@ -97,7 +98,9 @@ def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
     product = state.started.product
     took = duration(total_seconds(state, times))
     live = f"{product} {after} is live"
-    origin = fitted((f"was {before or 'nothing'}", f"{took} from start to end", f"run {state.run}"), width - len(live) - 6)
+    origin = fitted(
+        (f"was {before or 'nothing'}", f"{took} from start to end", f"run {state.run}"), width - len(live) - 6
+    )
     head = line(" ", (str(Mark.DONE), Tone.GOOD), " ", (live, Tone.STRONG), ("   " + MIDDLE.join(origin), Tone.DIM))
     lines = [BLANK, head, BLANK]
     lines += _pairs(_links(state, facts), width)
@@ -105,7 +108,11 @@ def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
         lines += _ticks(title, ticks, width)
     if state.exceptions:
         lines += _wrapped("Exceptions", "; ".join(safe(text) for text in state.exceptions), width)
-    back = f"pilothouse rollback {product} --to {before} --severity high --reason '…'" if before else "nothing to go back to"
+    back = (
+        f"pilothouse rollback {product} --to {before} --severity high --reason '…'"
+        if before
+        else "nothing to go back to"
+    )
     lines += _pairs([("Undo", back), ("Record", f"pilothouse audit verify   pilothouse audit show {state.run}")], width)
     return lines
 
@@ -155,7 +162,9 @@ def _back(state: RunState, width: int) -> list[Line]:
     alone = state.started.workflow == "rollback"
     good, bad = (after, before) if alone else (before, after)
     why = str(state.started.inputs.get("reason", "")) if alone else (state.branched.message if state.branched else "")
-    severity = str(state.started.inputs.get("severity", "")) if alone else (state.branched.severity if state.branched else "")
+    severity = (
+        str(state.started.inputs.get("severity", "")) if alone else (state.branched.severity if state.branched else "")
+    )
     deployed = "rollback-deploy" in facts or "redeploy" in facts
     restored = any(step in facts for step in ("rollback-restore", "restore"))
     world = f"Production runs {good} again" if deployed else f"Production never left {good}"

@@ -52,9 +52,7 @@ _ASCII = str.maketrans({
 
 def line(*parts: str | Span | tuple[str, Tone]) -> Line:
     """A line of plain strings, spans and (text, tone) pairs."""
-    spans = (
-        part if isinstance(part, Span) else Span(part) if isinstance(part, str) else Span(*part) for part in parts
-    )
+    spans = (part if isinstance(part, Span) else Span(part) if isinstance(part, str) else Span(*part) for part in parts)
     return tuple(span for span in spans if span.text)
 
 

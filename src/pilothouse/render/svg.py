@@ -11,9 +11,10 @@ from pilothouse.guard.state import RunState
 from pilothouse.render.course import Times, open_checkpoint, outline
 from pilothouse.render.drawing import fitted
 from pilothouse.render.report import ending
+from pilothouse.render.rows import MIDDLE, Mark, Row, Timeline
 from pilothouse.render.screen import Line, Tone, columns, cut, flat
 from pilothouse.render.text import duration, wrap
-from pilothouse.render.timeline import MIDDLE, Mark, Row, Timeline, timeline
+from pilothouse.render.timeline import timeline
 
 WIDTH, MARGIN = 980, 36
 TITLE_AT, AGENT_AT, PIECES_AT, PIECES = 70, 232, 366, 68
@@ -27,8 +28,8 @@ GLYPH = 7.83  # columns of the monospace text at 13 px
 GROUND, PANEL, EDGE = "#0e1420", "#141c2b", "#243044"
 INK, SOFT, FAINT = "#e6edf7", "#9fb0c7", "#62738c"
 COLOURS = {
-    Mark.DONE: "#4cc38a", Mark.WAITING: "#f5b83d", Mark.FAILED: "#f2665c", Mark.BACK: "#b48ef0", Mark.TO_COME: "#42526b",
-    Mark.RUNNING: "#58b6e8",
+    Mark.DONE: "#4cc38a", Mark.WAITING: "#f5b83d", Mark.FAILED: "#f2665c", Mark.BACK: "#b48ef0",
+    Mark.TO_COME: "#42526b", Mark.RUNNING: "#58b6e8",
 }  # fmt: skip
 TONES = {
     Tone.PLAIN: INK, Tone.STRONG: INK, Tone.DIM: SOFT, Tone.GOOD: COLOURS[Mark.DONE], Tone.BAD: COLOURS[Mark.FAILED],
@@ -60,7 +61,7 @@ def picture(state: RunState, times: Times, now: datetime) -> str:
         parts += _coming(title, y)
         y += ROW - 8
     rail = _rail(top, y - (ROW - 8 if told.to_come else ROW))
-    body, height = _panel(state, times, now, y + 14)
+    body, height = _panel(state, times, y + 14)
     return "\n".join([*_frame(y + 14 + height + MARGIN - 8), rail, *parts, *body, "</svg>"]) + "\n"
 
 
@@ -76,7 +77,8 @@ def _frame(height: float) -> Iterator[str]:
 def _text(x: float, y: float, text: str, fill: str, size: float = 14, more: str = "") -> str:
     family = MONO if "mono" in more else SANS
     extra = more.replace("mono", "").strip()
-    return f'<text x="{x:g}" y="{y:g}" fill="{fill}" font-family="{family}" font-size="{size:g}" {extra}>{escape(text)}</text>'
+    font = f'font-family="{family}" font-size="{size:g}"'
+    return f'<text x="{x:g}" y="{y:g}" fill="{fill}" {font} {extra}>{escape(text)}</text>'
 
 
 def _headline(told: Timeline, y: float) -> Iterator[str]:
@@ -135,7 +137,7 @@ def _coming(title: str, y: float) -> Iterator[str]:
     yield _text(TITLE_AT, y + 5, title, FAINT, 14)
 
 
-def _panel(state: RunState, times: Times, now: datetime, y: float) -> tuple[list[str], float]:
+def _panel(state: RunState, times: Times, y: float) -> tuple[list[str], float]:
     """The card that waits, or how the run ended; and how high that is."""
     name = open_checkpoint(state)
     known = state.checkpoints.get(name)
@@ -143,7 +145,7 @@ def _panel(state: RunState, times: Times, now: datetime, y: float) -> tuple[list
         title = next((entry.phase_title for entry in outline(state) if entry.id == name), name)
         lines = [_card_line(raw) for raw in known.opened.card.rstrip("\n").split("\n")]
         return _framed(title, lines, y, COLOURS[Mark.WAITING])
-    said = [line for line in ending(state, times, now, 108) if flat(line)]
+    said = [line for line in ending(state, times, 108) if flat(line)]
     if not said:
         return [], 0
     first, *rest = said
@@ -180,8 +182,10 @@ def _spans(line: Line) -> _Toned:
 def _framed(title: str, lines: Sequence[_Toned], y: float, edge: str, aside: str = "") -> tuple[list[str], float]:
     height = 60 + CARD_LINE * len(lines) + 10
     out = [
-        f'<rect x="{MARGIN}" y="{y:g}" width="{WIDTH - 2 * MARGIN}" height="{height:g}" rx="10" fill="{PANEL}" '
-        f'stroke="{edge}" stroke-opacity="0.75"/>',
+        (
+            f'<rect x="{MARGIN}" y="{y:g}" width="{WIDTH - 2 * MARGIN}" height="{height:g}" rx="10" fill="{PANEL}" '
+            f'stroke="{edge}" stroke-opacity="0.75"/>'
+        ),
         _text(MARGIN + 24, y + 34, title, edge, 16, 'font-weight="700"'),
         _text(WIDTH - MARGIN - 24, y + 34, aside, FAINT, 13, 'text-anchor="end"'),
     ]

@@ -1,0 +1,222 @@
+"""The commands of two words: audit, state, workflow, agent, harbour. Each loads what it needs when it is called."""
+
+# No `from __future__ import annotations` here: typer would evaluate every annotation from text, twice, at each start.
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pilothouse.cli.tree import Run, agent, audit, harbour, state, workflow
+from pilothouse.errors import UsageError
+
+
+@audit.command("show")
+def audit_show(ctx: typer.Context, run: Run = "") -> int:
+    r"""Every event of a run, one a line.
+
+    \b
+    Example:
+      pilothouse audit show r-2026-11-21-01
+    """
+    from pilothouse.cli import looking
+
+    return looking.audit_show(ctx.obj, run)
+
+
+@audit.command("verify")
+def audit_verify(
+    ctx: typer.Context,
+    head: Annotated[
+        str, typer.Option("--head", metavar="HASH", help="A head that you know: it must still be in the chain.")
+    ] = "",
+    product: Annotated[str, typer.Option("--product", metavar="NAME", help="Only this product's chain.")] = "",
+) -> int:
+    r"""Recompute every hash, offline; exit 50 where one does not fit.
+
+    \b
+    Examples:
+      pilothouse audit verify
+      pilothouse audit verify --head 7c1e…
+    """
+    from pilothouse.cli import looking
+
+    return looking.audit_verify(ctx.obj, head, product)
+
+
+@state.command("show")
+def state_show(ctx: typer.Context) -> int:
+    r"""The view of all products, from the ledger.
+
+    \b
+    Example:
+      pilothouse state show
+    """
+    from pilothouse.cli import looking
+
+    return looking.state_show(ctx.obj)
+
+
+@state.command("check")
+def state_check(ctx: typer.Context) -> int:
+    r"""Whether state.yml is what the ledger says; exit 20 if not.
+
+    \b
+    Example:
+      pilothouse state check
+    """
+    from pilothouse.cli import looking
+
+    return looking.state_check(ctx.obj)
+
+
+@workflow.command("list")
+def workflow_list(ctx: typer.Context) -> int:
+    r"""The workflows there are.
+
+    \b
+    Example:
+      pilothouse workflow list
+    """
+    from pilothouse.cli import book
+
+    return book.workflows(ctx.obj, check=False)
+
+
+@workflow.command("check")
+def workflow_check(ctx: typer.Context) -> int:
+    r"""Whether every workflow is sound; exit 2 where one is not.
+
+    \b
+    Example:
+      pilothouse workflow check
+    """
+    from pilothouse.cli import book
+
+    return book.workflows(ctx.obj, check=True)
+
+
+@workflow.command("show")
+def workflow_show(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
+    r"""A workflow, phase by phase.
+
+    \b
+    Example:
+      pilothouse workflow show release
+    """
+    from pilothouse.cli import book
+
+    return book.show(ctx.obj, name)
+
+
+@workflow.command("graph")
+def workflow_graph(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
+    r"""A workflow as a Mermaid flowchart.
+
+    \b
+    Example:
+      pilothouse workflow graph release > release.mmd
+    """
+    from pilothouse.cli import book
+
+    return book.graph(ctx.obj, name)
+
+
+@agent.command("list")
+def agent_list(ctx: typer.Context) -> int:
+    r"""The agents there are.
+
+    \b
+    Example:
+      pilothouse agent list
+    """
+    from pilothouse.cli import book
+
+    return book.agents(ctx.obj, check=False)
+
+
+@agent.command("check")
+def agent_check(ctx: typer.Context) -> int:
+    r"""Whether every persona is sound; exit 2 where one is not.
+
+    \b
+    Example:
+      pilothouse agent check
+    """
+    from pilothouse.cli import book
+
+    return book.agents(ctx.obj, check=True)
+
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The world's folder.")]
+
+
+@harbour.command("up")
+def harbour_up(
+    ctx: typer.Context,
+    folder: Folder,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME", help="A fault to begin with; repeatable.")
+    ] = None,
+    watch: Annotated[
+        float, typer.Option("--watch", metavar="SECONDS", help="The watch window after a deployment.")
+    ] = 4,
+    ask: Annotated[bool, typer.Option("--ask", help="No scripted approvals: a person opens the checkpoints.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once; end it with harbour down.")] = False,
+) -> int:
+    r"""Build a sandbox world and serve it until Ctrl-C.
+
+    \b
+    Example:
+      pilothouse harbour up /tmp/h --detach --fault ci-red
+    """
+    from pilothouse.cli import sandbox
+
+    return sandbox.harbour_up(ctx.obj, folder, faults=tuple(fault or ()), watch=watch, ask=ask, detach=detach)
+
+
+@harbour.command("down")
+def harbour_down(ctx: typer.Context, folder: Folder) -> int:
+    r"""End a world's servers; its files stay to be looked at.
+
+    \b
+    Example:
+      pilothouse harbour down /tmp/h
+    """
+    from pilothouse.cli import sandbox
+
+    return sandbox.harbour_down(ctx.obj, folder)
+
+
+@harbour.command("fault")
+def harbour_fault(
+    ctx: typer.Context,
+    folder: Folder,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)] = "",
+    switch: Annotated[str, typer.Argument(metavar="[on|off]", show_default=False)] = "on",
+) -> int:
+    r"""Turn a fault on or off; without a name, list them all.
+
+    \b
+    Examples:
+      pilothouse harbour fault /tmp/h
+      pilothouse harbour fault /tmp/h ci-red off
+    """
+    from pilothouse.cli import sandbox
+
+    if switch not in {"on", "off"}:
+        raise UsageError("usage", f"{switch!r} is neither on nor off", "pilothouse harbour fault DIR NAME on|off")
+    return sandbox.harbour_fault(ctx.obj, folder, name, switch)
+
+
+@harbour.command("env")
+def harbour_env(ctx: typer.Context, folder: Folder) -> int:
+    r"""The variables that a shell needs to work in a world.
+
+    \b
+    Example:
+      eval "$(pilothouse harbour env /tmp/h)"
+    """
+    from pilothouse.cli import sandbox
+
+    return sandbox.harbour_env(ctx.obj, folder)

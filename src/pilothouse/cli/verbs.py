@@ -1,0 +1,259 @@
+"""The commands of one word: their options and help. Each loads what it needs when it is called."""
+
+# No `from __future__ import annotations` here: typer would evaluate every annotation from text, twice, at each start.
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pilothouse.cli.tree import Approvals, Detach, DryRun, Reason, Run, Version, app
+
+
+@app.command()
+def ship(
+    ctx: typer.Context,
+    product: Annotated[list[str], typer.Argument(metavar="PRODUCT", help="What to ship; plain words may follow.")],
+    workflow: Annotated[
+        str, typer.Option("--workflow", "-w", metavar="NAME", help="Default: the one of pilothouse.yml.")
+    ] = "",
+    version: Version = "",
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    approvals: Approvals = "",
+) -> int:
+    r"""Ship a product, and follow the run until it waits or ends.
+
+    \b
+    Examples:
+      pilothouse ship acme
+      pilothouse ship acme --version minor --dry-run
+      pilothouse ship acme to production
+    """
+    from pilothouse.app import Request
+    from pilothouse.cli import shipping
+    from pilothouse.cli.commands import names
+
+    if len(product) > 1:
+        words = ["ship", *product, *([version] if version else [])]
+        return shipping.say(ctx.obj, words, detach=detach, approvals=approvals, dry_run=dry_run, commands=names())
+    request = Request(product[0], workflow, version, {}, dry_run)
+    return shipping.start(ctx.obj, request, detach=detach, approvals=approvals)
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW")],
+    product: Annotated[
+        str, typer.Option("--product", metavar="NAME", help="Which product; default: the only one.")
+    ] = "",
+    version: Version = "",
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    approvals: Approvals = "",
+) -> int:
+    r"""Start a workflow by its name: the same as ship, for CI.
+
+    \b
+    Example:
+      pilothouse run release --product acme --approvals approvals.yml --json
+    """
+    from pilothouse.app import Request
+    from pilothouse.cli import shipping
+
+    request = Request(product, workflow, version, {}, dry_run)
+    return shipping.start(ctx.obj, request, detach=detach, approvals=approvals, command="run")
+
+
+@app.command()
+def rollback(
+    ctx: typer.Context,
+    product: Annotated[str, typer.Argument(metavar="PRODUCT")],
+    severity: Annotated[str, typer.Option("--severity", metavar="LEVEL", help="critical, high, medium or low.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes on the record.")],
+    to: Annotated[str, typer.Option("--to", metavar="VERSION", help="Default: the version before.")] = "",
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Restore the database from the run's backup, too.")
+    ] = False,
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    approvals: Approvals = "",
+) -> int:
+    r"""Take production back to a recorded good version.
+
+    \b
+    Example:
+      pilothouse rollback acme --to 1.3.0 --severity high --reason 'prices are wrong'
+    """
+    from pilothouse.cli import shipping
+
+    return shipping.rollback(
+        ctx.obj, product, to, severity, reason, dry_run=dry_run, detach=detach, approvals=approvals, restore=restore
+    )
+
+
+@app.command(hidden=True)
+def say(
+    ctx: typer.Context,
+    words: Annotated[list[str], typer.Argument(metavar="WORDS…")],
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    approvals: Approvals = "",
+    version: Version = "",
+) -> int:
+    r"""Start what plain words ask for.
+
+    \b
+    Example:
+      pilothouse "ship acme to production"
+    """
+    from pilothouse.cli import shipping
+    from pilothouse.cli.commands import names
+
+    heard = [*words, *([version] if version else [])]
+    return shipping.say(ctx.obj, heard, detach=detach, approvals=approvals, dry_run=dry_run, commands=names())
+
+
+@app.command()
+def approve(
+    ctx: typer.Context,
+    run: Run = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Only approve; do not go on with the run.")] = False,
+) -> int:
+    r"""Read the card, type its word; only on a terminal.
+
+    \b
+    Example:
+      pilothouse approve r-2026-11-21-01
+    """
+    from pilothouse.cli import deciding
+
+    return deciding.approve(ctx.obj, run, detach=detach)
+
+
+@app.command()
+def reject(ctx: typer.Context, run: Run = "", reason: Reason = "") -> int:
+    r"""Say no to what waits; the run is over for good.
+
+    \b
+    Example:
+      pilothouse reject r-2026-11-21-01 --reason 'not before the holidays'
+    """
+    from pilothouse.cli import deciding
+
+    return deciding.reject(ctx.obj, run, reason)
+
+
+@app.command()
+def abort(ctx: typer.Context, run: Annotated[str, typer.Argument(metavar="RUN")], reason: Reason = "") -> int:
+    r"""End a run for good; an open act still gets its outcome.
+
+    \b
+    Example:
+      pilothouse abort r-2026-11-21-01 --reason 'wrong product'
+    """
+    from pilothouse.cli import deciding
+
+    return deciding.abort(ctx.obj, run, reason)
+
+
+@app.command()
+def resume(
+    ctx: typer.Context,
+    run: Run = "",
+    lift_hold: Annotated[
+        str, typer.Option("--lift-hold", metavar="STEP", help="Go on in spite of an agent's hold.")
+    ] = "",
+    settle: Annotated[
+        str,
+        typer.Option(
+            "--settle", metavar="STEP=applied|absent", help="Say what became of an act that code cannot tell."
+        ),
+    ] = "",
+    reason: Reason = "",
+    approvals: Approvals = "",
+) -> int:
+    r"""Go on after a refusal, a wait or a crash; nothing is done twice.
+
+    \b
+    Examples:
+      pilothouse resume
+      pilothouse resume r-2026-11-21-01 --lift-hold staging-signoff --reason 'known flake'
+    """
+    from pilothouse.cli import deciding
+
+    return deciding.resume(ctx.obj, run, lift_hold=lift_hold, settle=settle, reason=reason, approvals=approvals)
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    run: Run = "",
+    notes: Annotated[bool, typer.Option("--notes", help="Print the release notes.")] = False,
+    card: Annotated[bool, typer.Option("--card", help="Show the checkpoint's card.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the run as an SVG picture.")] = None,
+) -> int:
+    r"""Where the runs stand: timeline and next action.
+
+    \b
+    Examples:
+      pilothouse status
+      pilothouse status r-2026-11-21-01 --notes
+      pilothouse status --json
+    """
+    from pilothouse.cli import looking
+
+    return looking.status(ctx.obj, run, notes=notes, card=card, svg=svg)
+
+
+@app.command()
+def explain(ctx: typer.Context, code: Annotated[str, typer.Argument(metavar="CODE")]) -> int:
+    r"""What a reason code means and what to do.
+
+    \b
+    Example:
+      pilothouse explain ci-red
+    """
+    from pilothouse.cli import looking
+
+    return looking.explain(ctx.obj, code)
+
+
+@app.command()
+def doctor(ctx: typer.Context) -> int:
+    r"""Check tools, credentials, project, ledger and remote.
+
+    \b
+    Example:
+      pilothouse doctor
+    """
+    from pilothouse.cli import sandbox
+
+    return sandbox.doctor(ctx.obj)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    ask: Annotated[bool, typer.Option("--ask", help="You type the word yourself, in this terminal.")] = False,
+    workflow: Annotated[str, typer.Option("--workflow", "-w", metavar="NAME", help="Which workflow to run.")] = "",
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME", help="Something that goes wrong; repeatable.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Where; default: a new temporary folder.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running at the end.")] = False,
+) -> int:
+    r"""A whole release in a sandbox folder on this machine.
+
+    \b
+    Examples:
+      pilothouse demo
+      pilothouse demo --ask
+      pilothouse demo --fault production-errors
+    """
+    from pilothouse.cli.demo import demonstrate
+
+    return demonstrate(ctx.obj, ask=ask, workflow=workflow, faults=tuple(fault or ()), folder=folder, keep=keep)

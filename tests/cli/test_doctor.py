@@ -1,0 +1,67 @@
+"""doctor says what is missing, by name, and never what a credential holds (INT-5)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.sample import environment, lately, pilothouse, project
+from pilothouse import doctor
+from render import story
+
+
+def fake(folder: Path, name: str, says: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\necho '{says}'\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def levels(checks: tuple[doctor.Check, ...]) -> dict[str, str]:
+    return {check.name: check.level for check in checks}
+
+
+@pytest.mark.parametrize(("says", "level"), [
+    ("git version 2.39.5", "ok"), ("git version 2.38.0", "ok"), ("git version 2.37.9", "bad"), ("what", "bad"),
+])  # fmt: skip
+def test_a_tool_that_is_too_old_is_named_with_the_version_that_is_needed(tmp_path: Path, says: str, level: str) -> None:
+    fake(tmp_path, "git", says)
+    found = {check.name: check for check in doctor.examine(None, {"PATH": f"{tmp_path}:/bin"})}
+    assert found["git"].level == level
+    if level == "bad":
+        assert "2.38" in found["git"].hint
+
+
+def test_a_missing_tool_is_bad_and_says_what_to_install(tmp_path: Path) -> None:
+    found = {check.name: check for check in doctor.examine(None, {"PATH": str(tmp_path)})}
+    assert (found["gh"].level, found["gh"].hint) == ("bad", "install gh 2.20 or later")
+
+
+def test_elsewhere_than_linux_and_macos_it_refuses_and_points_to_wsl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    check = doctor.examine(None, {"PATH": ""})[0]
+    assert check.level == "bad"
+    assert "WSL2" in check.hint
+
+
+def test_credentials_are_named_and_never_shown(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", story.done(lately()))
+    secret = "s3cr3t-value-of-the-forge"
+    answer = pilothouse("doctor", "--json", cwd=folder, env=environment(GH_TOKEN=secret))
+    assert answer.code == 20
+    told = {check["name"]: check for check in answer.json["checks"]}
+    assert told["forge"]["level"] == "ok"
+    assert "GH_TOKEN" in told["forge"]["told"]
+    assert "ACME_PRODUCTION_DB" in told["production"]["told"]
+    assert told["ledger"]["told"].endswith("every hash fits")
+    assert secret not in answer.out + answer.err
+
+
+def test_an_unreadable_project_file_is_named_with_its_line(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    (folder / "pilothouse.yml").write_text("version: 1\nworkflw: release\n", encoding="utf-8")
+    found = {check.name: check for check in doctor.examine(folder, os.environ)}
+    assert found["project"].level == "bad"
+    assert "pilothouse.yml:2" in found["project"].told
