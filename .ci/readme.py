@@ -41,9 +41,8 @@ def main() -> int:
         return 1
     for reason, block in skipped:
         print(f"not run ({reason}): {'; '.join(block.strip().splitlines())}")
-    script = _PREAMBLE + "".join(
-        f"echo {_quoted('$ ' + line)}\n{line}\n" for block in runnable for line in block.splitlines()
-    )
+    lines = [line for block in runnable for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+    script = _PREAMBLE + "".join(f"echo {_quoted('$ ' + line)}\n{line}\n" for line in lines)
     started = time.monotonic()
     # A sandbox world whose folder is removed ends by itself, so nothing is left even where a block fails halfway.
     with tempfile.TemporaryDirectory(prefix="readme-") as folder:

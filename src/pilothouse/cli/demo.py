@@ -103,20 +103,19 @@ def _opened(surface: Surface, app: Pilothouse, state: RunState, checkpoint: str,
     screen = surface.aside()
     known = state.checkpoints[checkpoint].opened
     title = next((entry.phase_title for entry in outline(state) if entry.id == checkpoint), checkpoint)
-    if known is not None and not surface.quiet:
-        screen.write([BLANK, *boxed(title, known.card, min(screen.width, 80))])
+    shown = [BLANK, *boxed(title, known.card, min(screen.width, 80))] if known and not surface.quiet else []
     if ask:
+        screen.write(shown)
         return _asked(surface, app, state)
     if not app.approve_scripted(state, checkpoint):
         tell(surface, app, state, command="demo")
         return False
-    if not surface.quiet:
-        who = app.find(state.run).checkpoints[checkpoint].approved
-        by = safe(who.who, 60) if who else "nobody"
-        screen.write([
-            line(" ", ("✔", Tone.GOOD), f" Approved for {by} by a standing approval, an exception on the record"),
-            line(("   Type the word yourself: pilothouse demo --ask", Tone.DIM)), BLANK,
-        ])  # fmt: skip
+    if shown:
+        given = app.find(state.run).checkpoints[checkpoint].approved
+        by = safe(given.who, 60) if given else "nobody"
+        told = f" Approved for {by} by a standing approval, an exception on the record"
+        hint = "   Type the word yourself: pilothouse demo --ask"
+        screen.write([*shown, line(" ", ("✔", Tone.GOOD), told), line((hint, Tone.DIM)), BLANK])
     return True
 
 
@@ -181,19 +180,19 @@ def _program() -> str:
 
 def _why(state: RunState) -> str:
     """One sentence: what this showed."""
-    before, after = versions(state)
+    _, after = versions(state)
     match state_name(state):
         case "done":
             return (
                 f"{after} went out by a plan that was fixed before it was approved; every step of it is in the ledger."
             )
         case "rolled-back":
-            return f"{after} was worse than {before}, so the plan's own way back was taken; nobody had to be woken."
+            return f"{after} did badly in production, so the plan's own way back was taken; nobody had to be woken."
         case "refused":
-            return "A gate in code said no on recorded evidence, before anything reached production."
+            return f"It stopped on recorded evidence, before {after or 'anything'} could do harm."
         case "halted":
-            return "Code could not tell what is true, so nothing more moved: that is for a person to say."
+            return "Something contradicts the plan, so nothing more moves: what is right is for a person to say."
         case "waiting":
-            return "It waits for a person; it will wait without a process, for days if need be."
+            return "It waits for a person, without a process, for days if need be. To go on with it here: demo --keep."
         case _:
             return "The run is over, and why is on the record."

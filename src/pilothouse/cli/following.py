@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from pilothouse.cli.surface import Surface, history, times_of
 from pilothouse.errors import RequestRefused
-from pilothouse.render.course import agent_title, current, state_name
+from pilothouse.events import Done
+from pilothouse.render.course import state_name
 from pilothouse.render.live import Silent, progress_on
 from pilothouse.render.report import ending
-from pilothouse.render.screen import Tone, line
-from pilothouse.render.text import safe
+from pilothouse.render.screen import BLANK, Tone, line
+from pilothouse.render.text import safe, wrap
 from pilothouse.views import detailed_json, exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pilothouse.app import Pilothouse
+    from pilothouse.events import Event
     from pilothouse.guard.state import RunState
     from pilothouse.render.live import OnTerminal, Plain
 
@@ -46,9 +48,9 @@ def follow(surface: Surface, app: Pilothouse, run: str, *, approvals: str = "", 
     """
     state = app.find(run)
     approve = scripted(app, state, approvals)
-    crashed = _told_of_crash(surface, state)
+    progress = progress_of(surface, app)
+    _told_of_crash(surface, app, state)
     try:
-        progress = progress_of(surface, app)
         with progress:
             progress.begin(state, history(app, state))
             last = app.follow(run, approve=approve).state
@@ -57,8 +59,6 @@ def follow(surface: Surface, app: Pilothouse, run: str, *, approvals: str = "", 
         aside = surface.aside()
         aside.write([line(), line(" ", ("Stopped following.", Tone.STRONG), f" Go on with: pilothouse resume {run}")])
         return EXIT_INTERRUPTED
-    if crashed:
-        _told_of_recovery(surface, last, crashed)
     return tell(surface, app, last, command=command)
 
 
@@ -98,26 +98,28 @@ def scripted(app: Pilothouse, state: RunState, approvals: str) -> Callable[[RunS
     return app.approve_scripted
 
 
-def _told_of_crash(surface: Surface, state: RunState) -> str:
-    """Say that an act is open from before (its conductor died); the step, or an empty string."""
+def _told_of_crash(surface: Surface, app: Pilothouse, state: RunState) -> None:
+    """Where an act is open from before (its conductor died): say so, and what was found as soon as it is known."""
     step = state.open_act or ""
     act = state.acts.get(step)
-    if not step or act is None or surface.quiet:
-        return step
-    at = act.started_at[11:19]
-    doing = current(state)
-    who = f" ({agent_title(doing.agent)})" if doing else ""
-    text = f" {state.run} stopped during {step}{who}: intended at {at} UTC, no outcome recorded. Looking."
-    surface.aside().write([line(text), line()])
-    return step
-
-
-def _told_of_recovery(surface: Surface, state: RunState, step: str) -> None:
-    done = state.acts[step].done
-    if done is None or surface.quiet:
+    if act is None or surface.quiet:
         return
-    what = "it had landed; not done again" if done.found else "it had not landed; done now"
-    surface.aside().write([line(f" Looked at {step}: {safe(done.summary, 100)} → {what}.")])
+    _say(surface, f"{state.run} stopped during {step} (intent {act.started_at[11:19]} UTC, no outcome). Looking.")
+    surface.aside().write([BLANK])
+    listen = app.listen
+
+    def told(event: Event, after: RunState) -> None:
+        if isinstance(event.fact, Done) and event.fact.step == step:
+            what = "it had landed; not done again" if event.fact.found else "it had not landed; done now"
+            _say(surface, f"Looked: {safe(event.fact.summary, 100)} → {what}. Going on.")
+        listen(event, after)
+
+    app.listen = told
+
+
+def _say(surface: Surface, text: str) -> None:
+    screen = surface.aside()
+    screen.write(line(" ", part) for part in wrap(text, screen.width - 2))
 
 
 def on_terminal() -> bool:

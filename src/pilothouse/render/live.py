@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ASCII_FRAMES = "|/-\\"
 REFRESH = 6  # frames a second
+LOUD = {Mark.WAITING, Mark.FAILED}  # rows that are said again where they say something else
 QUIET_SECONDS = 60.0  # at most one line of a watch in this time, where lines are only appended
 
 
@@ -121,7 +122,7 @@ class Plain(_Following):
         self, screen: Screen, history: Callable[[RunState], Iterable[Event]], *, verbose: bool = False
     ) -> None:
         super().__init__(screen, history, verbose=verbose)
-        self._shown: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str, bool, tuple[str, ...]]] = set()
         self._headed = False
         self._sampled = time.monotonic()
 
@@ -153,8 +154,10 @@ class Plain(_Following):
             self.screen.write([*draw_headline(told, self.screen.width), BLANK])
         for row in told.rows:
             settled = row.mark in {Mark.DONE, Mark.BACK, Mark.FAILED} or (last and row.mark is not Mark.TO_COME)
-            if settled and (row.phase, row.mark) not in self._shown:
-                self._shown.add((row.phase, row.mark))
+            # The same phase is said again only where it says something else: why it halted, or that it asks once more.
+            key = (row.phase, str(row.mark), bool(row.details), row.pieces[:2] if row.mark in LOUD else ())
+            if settled and key not in self._shown:
+                self._shown.add(key)
                 self.screen.write(draw_row(row, self.screen.width, verbose=self.verbose, spinner="…"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pilothouse.canonical import Json
 from pilothouse.guard.state import RunState
-from pilothouse.render.course import Times, next_action, open_checkpoint, outline, state_name, versions
+from pilothouse.render.course import Times, open_checkpoint, outline, state_name, versions
 from pilothouse.render.drawing import boxed, fitted
 from pilothouse.render.rows import MIDDLE, Mark
 from pilothouse.render.screen import BLANK, Line, Tone, columns, line
@@ -65,9 +65,7 @@ def ending(state: RunState, times: Times, width: int) -> list[Line]:
         case "rolled-back":
             return _back(state, width)
         case "refused":
-            touched = "Production was touched before this; look at it before going on."
-            calm = "Nothing was changed in production."
-            return _said(touched if state.production_attempted() else calm, width, Tone.PLAIN)
+            return _said(_now(state), width, Tone.PLAIN)
         case "halted":
             return _halted(state, width)
         case "aborted":
@@ -182,19 +180,26 @@ def _back(state: RunState, width: int) -> list[Line]:
 
 
 def _halted(state: RunState, width: int) -> list[Line]:
-    stop = state.halted
-    if stop is None:
-        return []
-    doing = f"The act {state.open_act} has no known outcome. " if state.open_act else ""
-    return _said(f"{doing}Nothing more moves until a person has looked: {next_action(state)}", width, Tone.WAIT)
+    doing = f"What became of {state.open_act} is not known. " if state.open_act else ""
+    return _said(f"{doing}{_now(state)} Nothing more moves until a person has looked.", width, Tone.PLAIN)
 
 
 def _aborted(state: RunState, width: int) -> list[Line]:
     product = state.started.product
-    touched = "Production was touched; look at it." if state.production_attempted() else "Production was not touched."
     left = "" if "branch" not in state.facts() else " The release branch stays."
-    text = f"The run is over for good. {touched}{left} Start anew with: pilothouse ship {product}"
+    text = f"The run is over for good. {_now(state)}{left} Start anew with: pilothouse ship {product}"
     return _said(text, width, Tone.PLAIN)
+
+
+def _now(state: RunState) -> str:
+    """What production is like now, in one sentence, as far as the ledger knows."""
+    if not state.production_attempted():
+        return "Nothing was changed in production."
+    facts = state.facts()
+    for step in ("rollback-deploy", "redeploy", "production-deploy"):
+        if step in facts:
+            return f"Production runs {safe(str(facts[step].get('version')), 40)}."
+    return "Production was touched; look at it before going on."
 
 
 def _said(text: str, width: int, tone: Tone) -> list[Line]:

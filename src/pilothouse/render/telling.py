@@ -134,8 +134,11 @@ def _failure(
     step = next(entry.id for entry in phase if stands[entry.id] is Standing.FAILED)
     if state.branched and state.branched.at_step == step and not (state.halted and state.halted.step == step):
         why = state.branched
-        kind = f"{why.reason_code.removeprefix('watch-')}: " if why.reason_code.startswith("watch-") else ""
-        return (*(kind + safe(why.message, ROW_TEXT)).split(MIDDLE), f"severity {why.severity}"), ()
+        message = safe(why.message, ROW_TEXT)
+        if why.reason_code.startswith("watch-"):
+            outcome = why.reason_code.removeprefix("watch-")
+            return (*f"{outcome}: {message}".split(MIDDLE), f"severity {why.severity}"), ()
+        return (f"failed: {why.reason_code}", f"severity {why.severity}"), (message,)
     if state.refused and state.refused.step == step:
         told, again = state.refused, f"pilothouse ship {state.started.product}"
         actions = (

@@ -1,0 +1,564 @@
+"""What Pilothouse must do, each requirement with the tests that prove it (checked both ways by test_requirements.py).
+
+An id that is not here is not built, or no test proves it yet. ``part`` says what is missing. A test module or test
+claims ids in its docstring, for example ``(REL-5, I18)`` or ``(I27 to I29)``; it may claim only ids of this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One requirement in our own words.
+
+    Args:
+        sentence: what holds.
+        tests: ``file::test``, the file relative to tests/; every parameter of a parametrised test counts.
+        state: ``built``, or ``part`` where something of it is missing.
+        missing: what is missing, of a part.
+    """
+
+    sentence: str
+    tests: tuple[str, ...]
+    state: Literal["built", "part"] = "built"
+    missing: str = ""
+
+
+_RELEASE = "release/test_release.py::"
+_SHIPS = _RELEASE + "test_a_release_ships_to_production_and_its_ledger_verifies"
+_FAULTS = _RELEASE + "test_a_fault_ends_where_it_should_and_the_world_agrees"
+_EXAMPLE = "test_state_example.py::test_the_example_is_what_a_release_renders"
+_GATES = "guard/test_gates.py::test_a_gate_passes_on_what_it_should_and_on_nothing_else"
+_IMPOSSIBLE = "guard/test_fold.py::test_an_impossible_history_is_refused"
+_ENGINE = "engine/test_engine.py::"
+_ACTS = "tools/test_git_acts.py::"
+_HARBOUR = "tools/test_harbour_tools.py::"
+_DEPLOY = "tools/test_deploy.py::"
+_WORDS = "guard/test_approval.py::"
+_TERMINAL = "cli/test_approving.py::"
+_KILL = "crash/test_kill.py::"
+_VERIFY = "ledger/test_verify.py::"
+
+REQUIREMENTS: dict[str, Requirement] = {
+    # --- starting a release -----------------------------------------------------------------------------------------
+    "INT-1": Requirement(
+        "Plain words start a release where every word of them is understood; anything else starts nothing and says what there is.",
+        (
+            "test_intent.py::test_plain_words_start_what_they_say", "test_intent.py::test_nothing_starts_from_other_words",
+            "test_intent.py::test_several_products_are_asked_for_by_name",
+            "test_intent.py::test_one_word_of_doubt_anywhere_stops_every_request",
+            "cli/test_arguments.py::test_plain_words_are_heard_and_reach_the_start",
+        ),
+        "part", "no chat and no MCP; of the workflows that words may name, only release and rollback are there",
+    ),
+    "INT-3": Requirement(
+        "A dry run makes every check and the whole plan, has no effect, and prints the plan digest of the real run.",
+        (_RELEASE + "test_a_dry_run_changes_nothing_and_has_the_digest_of_the_real_run",),
+    ),
+    "INT-4": Requirement(
+        "A product has one run at a time; a second is refused with who, when and which run holds it.",
+        (_RELEASE + "test_a_second_release_of_a_busy_product_is_refused_with_who_holds_it",),
+    ),
+    "INT-5": Requirement(
+        "What a release needs is asked before it starts: credentials, a remote, a live production, tools at known versions.",
+        (
+            _GATES, "tools/test_repository.py::test_a_remote_that_is_not_configured_is_named",
+            _HARBOUR + "test_credentials_that_are_not_set_are_named_never_shown",
+            "cli/test_doctor.py::test_a_tool_that_is_too_old_is_named_with_the_version_that_is_needed",
+            "cli/test_doctor.py::test_a_missing_tool_is_bad_and_says_what_to_install",
+            "cli/test_doctor.py::test_credentials_are_named_and_never_shown",
+        ),
+        "part", "tool versions are told by doctor and are no gate of a run; a product has no shippable phase",
+    ),
+    # --- the workflow release ---------------------------------------------------------------------------------------
+    "REL-1": Requirement(
+        "Nothing is released before its pull requests are merged, CI is green for the exact commit, no blocker is open and the "
+        "changelog has entries; all that stands against it is told at once.",
+        (
+            _GATES, _FAULTS, _HARBOUR + "test_ci_judges_statuses_and_check_runs_of_exactly_one_commit",
+            _HARBOUR + "test_open_issues_and_pull_requests_are_found_by_any_label",
+            "tools/test_contents.py::test_the_changelog_is_read_at_the_commit_not_from_the_working_tree",
+            "render/test_timeline.py::test_a_refusal_lists_every_blocker_with_its_evidence_and_what_to_do",
+        ),
+    ),
+    "REL-2": Requirement(
+        "The end-to-end and smoke suites run in a checkout of the pinned commit and must pass by exit code and own count together.",
+        (
+            _FAULTS, _HARBOUR + "test_suites_run_in_a_checkout_of_the_commit_and_leave_the_clone_alone",
+            _HARBOUR + "test_a_suite_passes_by_its_exit_and_its_own_summary_together",
+        ),
+        "part", "no test runs a configured performance suite; a failing suite's log is in the evidence, not on the screen",
+    ),
+    "REL-3": Requirement(
+        "The version follows semantically from commits and changelog; a requested one that contradicts the changes is refused.",
+        (
+            "tools/test_versions.py::test_the_next_version_follows_from_the_changes",
+            "tools/test_versions.py::test_a_version_that_contradicts_the_changes_is_refused_with_the_reason",
+            "tools/test_contents.py::test_the_version_follows_from_contents_and_changelog_at_the_commit",
+            "tools/test_contents.py::test_calver_is_not_supported_yet",
+        ),
+        "part", "CalVer",
+    ),
+    "REL-4": Requirement(
+        "The changelog is finalised, every configured version file is bumped, and release notes name each entry with its number.",
+        (
+            "tools/test_versions.py::test_finalising_dates_the_section_keeps_the_rest_and_moves_the_links",
+            "tools/test_versions.py::test_package_json_changes_in_the_versions_own_characters_only",
+            "tools/test_versions.py::test_pyproject_keeps_quotes_comments_and_every_other_version",
+            "tools/test_versions.py::test_a_pattern_replaces_its_one_group",
+            "tools/test_drafts.py::test_notes_hold_every_part_with_references_and_escape_foreign_text",
+            _HARBOUR + "test_a_whole_release_is_prepared_with_notes_that_name_every_pull_request", _SHIPS,
+        ),
+        "part", "notes that a person edited do not survive a re-run",
+    ),
+    "REL-5": Requirement(
+        "The release branch release/<product>/v<version> is made from the pinned commit, committed and pushed.",
+        (
+            _ACTS + "test_a_release_branch_carries_changelog_and_version_files_and_nothing_else",
+            _ACTS + "test_the_same_arguments_make_the_same_sha_on_another_machine", _SHIPS,
+        ),
+    ),
+    "REL-6": Requirement(
+        "Staging is migrated and deployed in the order that the migrations allow, and answers the expected version.",
+        (_SHIPS, _HARBOUR + "test_pending_migrations_are_exactly_those_that_the_range_adds", _FAULTS),
+        "part", "no test ships a migration that contracts after the code",
+    ),
+    "REL-7": Requirement(
+        "Staging is signed off on smoke, health, logs and drift; a suite that is not configured refuses unless policy allows it.",
+        (
+            _GATES, "guard/test_gates.py::test_policy_may_allow_a_suite_that_is_not_configured",
+            _HARBOUR + "test_logs_are_scanned_for_rejected_texts",
+            _HARBOUR + "test_drift_names_the_settings_that_differ_and_only_those", _SHIPS,
+        ),
+    ),
+    "REL-8": Requirement(
+        "The checkpoint asks whether to go to production, with what is included, the staging address, risks, what is not verified "
+        "and how it is undone in how many minutes.",
+        (_EXAMPLE, "render/test_report.py::test_a_waiting_run_shows_its_card_and_both_answers"),
+        "part", "the card names the notes' headline and the command that prints them; it does not hold the notes themselves",
+    ),
+    "REL-9": Requirement(
+        "Production is backed up, migrated and deployed, read back, and judged healthy.",
+        (
+            _SHIPS, _HARBOUR + "test_a_backup_is_made_migrations_applied_and_all_taken_back",
+            _HARBOUR + "test_a_backup_that_fails_is_no_backup", _FAULTS,
+        ),
+        "part", "no test ships a migration that contracts after the code",
+    ),
+    "REL-10": Requirement(
+        "Production is watched for the configured window, which is part of the plan's digest, short only by policy, and never cut.",
+        (
+            _FAULTS, "guard/test_watch.py::test_the_error_rate_may_rise_by_its_points_and_no_further",
+            "guard/test_watch.py::test_slower_answers_are_worse", _IMPOSSIBLE,
+            "playbook/test_bad_input.py::test_a_spoilt_configuration_is_refused_at_its_line",
+        ),
+        "part", "user reports; the window has no default, it must be configured",
+    ),
+    "REL-11": Requirement(
+        "The release is merged, tagged with an annotated tag on the deployed commit, published, and its branch deleted where "
+        "configured; a main that moved on is merged, a conflict becomes a pull request and a halt.",
+        (
+            _SHIPS, _FAULTS, _RELEASE + "test_a_main_that_conflicts_is_merged_by_hand_and_the_run_goes_on",
+            _ACTS + "test_a_main_that_has_moved_on_is_merged_not_refused",
+            _ACTS + "test_a_tag_is_annotated_and_carries_the_whole_message",
+            _ACTS + "test_a_release_branch_is_deleted_once_main_contains_it",
+            _HARBOUR + "test_a_release_of_the_forge_is_made_once_for_a_tag_that_exists",
+        ),
+    ),
+    "REL-12": Requirement(
+        "state.yml shows each product's phase, version, last release, last activity and open tasks; a person's own text survives.",
+        (
+            _EXAMPLE, "test_statefile.py::test_comments_and_foreign_keys_survive_byte_for_byte",
+            "test_statefile.py::test_whatever_people_write_survives_whatever_is_rendered",
+            "test_statefile.py::test_products_do_not_disturb_each_other",
+            "cli/test_stateview.py::test_the_view_says_phase_version_and_open_tasks",
+        ),
+    ),
+    "REL-13": Requirement(
+        "The final report names version, address, notes, watch, and three checklists with the evidence of each tick.",
+        (
+            "render/test_report.py::test_the_ship_report_names_what_is_live_where_and_how_to_undo_it",
+            "render/test_report.py::test_every_tick_rests_on_evidence_that_the_ledger_holds",
+            "render/test_report.py::test_what_did_not_happen_has_no_tick",
+            "cli/test_demo.py::test_the_demo_ships_and_says_what_happened",
+        ),
+    ),
+    "REL-14": Requirement(
+        "What fails before production stops the release and can be gone on with or superseded; what fails in production is undone.",
+        (
+            _FAULTS, _RELEASE + "test_a_mended_environment_is_gone_on_with",
+            _RELEASE + "test_a_mended_commit_starts_a_run_that_supersedes_the_resting_one",
+            _RELEASE + "test_a_rollback_that_fails_halts_and_escalates",
+        ),
+    ),
+    # --- approvals --------------------------------------------------------------------------------------------------
+    "APR-1": Requirement(
+        "A word is drawn, never the last one again, shown on the terminal alone, compared exactly, good once and for 15 minutes.",
+        (
+            _WORDS + "test_the_last_word_is_never_drawn_again", _WORDS + "test_only_the_exact_word_matches",
+            _WORDS + "test_the_exact_word_matches_until_it_expires", _TERMINAL + "test_the_right_word_typed_exactly_approves",
+            "cli/test_status.py::test_the_word_is_nowhere_in_what_status_prints",
+        ),
+    ),
+    "APR-2": Requirement(
+        "A wrong entry spends the word, three reject, ABORT ends the run; rejection, abort and expiry are durable.",
+        (
+            _TERMINAL + "test_anything_but_the_word_is_spent_and_approves_nothing",
+            _TERMINAL + "test_abort_at_the_prompt_ends_the_run",
+            _TERMINAL + "test_leaving_the_prompt_approves_nothing",
+            "guard/test_fold.py::test_three_wrong_words_are_counted_and_a_late_right_one_is_not",
+            _WORDS + "test_a_word_is_drawn_only_while_the_checkpoint_waits",
+            _ENGINE + "test_a_checkpoint_that_expires_ends_the_run", "cli/test_status.py::test_reject_and_abort_end_a_run_for_good",
+        ),
+    ),
+    "APR-3": Requirement(
+        "An approval is bound to the digest of what was shown; what changes voids it, and the checkpoint opens with the difference.",
+        (
+            _WORDS + "test_an_approval_of_other_contents_has_another_digest",
+            _ENGINE + "test_a_pin_that_changed_voids_the_approval_and_the_card_shows_the_difference",
+            _ENGINE + "test_what_the_run_moved_itself_voids_nothing",
+            "guard/test_fold.py::test_a_changed_plan_voids_the_approval_and_the_checkpoint_opens_again", _FAULTS,
+        ),
+    ),
+    "APR-5": Requirement(
+        "What is shown is rendered by code; control, bidirectional and invisible characters of strangers are spelt out.",
+        (
+            "render/test_timeline.py::test_what_strangers_wrote_cannot_move_the_cursor_or_turn_the_text",
+            "render/test_timeline.py::test_a_card_is_wrapped_in_its_frame_and_never_cut",
+            "render/test_svg.py::test_markup_that_strangers_wrote_is_text",
+            "tools/test_text.py::test_controls_and_bidirectional_marks_are_spelt_out",
+        ),
+        "part", "look-alike letters are not marked; no test feeds hostile text to the card itself",
+    ),
+    "APR-6": Requirement(
+        "No pipe can approve; a scripted approval covers exactly what it names, and never a card that changed.",
+        (
+            _TERMINAL + "test_a_pipe_cannot_approve_and_draws_no_word",
+            _WORDS + "test_a_scripted_approval_covers_exactly_what_it_names",
+            _WORDS + "test_a_scripted_approval_never_covers_a_checkpoint_that_opened_again", _SHIPS,
+        ),
+        "part", "signatures, chat, web and MCP; that the file is read from the base ref and not from disk has no test of its own",
+    ),
+    # --- watch and rollback -----------------------------------------------------------------------------------------
+    "RB-2": Requirement(
+        "The way back is approved together with the release, restores a migrated database, verifies the version from before and "
+        "opens an issue with a post-mortem; a restore that loses data asks.",
+        (
+            _FAULTS, _RELEASE + "test_a_rollback_after_a_migration_restores_the_database",
+            "guard/test_gates.py::test_a_restore_that_loses_data_asks_unless_it_is_configured_as_automatic",
+            "tools/test_drafts.py::test_an_issue_and_its_postmortem_carry_cause_and_timeline",
+        ),
+        "part", "a database is restored wherever a migration was tried, also where the code alone would do",
+    ),
+    "RB-3": Requirement(
+        "Tags and evidence stay, and a rollback is never rolled back.",
+        (_RELEASE + "test_a_released_version_is_rolled_back_on_its_own_and_never_twice", _IMPOSSIBLE),
+    ),
+    "RB-4": Requirement(
+        "A watch compares error rate and latency with the baseline by thresholds that carry a unit; no data fails.",
+        (
+            "guard/test_watch.py::test_the_error_rate_may_rise_by_its_points_and_no_further",
+            "guard/test_watch.py::test_a_relative_rise_is_per_cent_of_the_baseline",
+            "guard/test_watch.py::test_latency_beyond_all_buckets_is_worse",
+            "guard/test_watch.py::test_too_little_traffic_concludes_nothing_and_fails_at_the_end",
+            "guard/test_watch.py::test_a_restart_resets_the_counters_and_what_came_since_counts",
+        ),
+        "part", "the anytime-valid statistics, the smallest rise that could have been seen, and every source but a metrics page",
+    ),
+    # --- agents -----------------------------------------------------------------------------------------------------
+    "AGT-1": Requirement(
+        "Seven personas, each a valid Claude Code subagent with our extras under one key, linted with suggestions.",
+        (
+            "playbook/test_persona.py::test_every_shipped_role_is_sound_with_the_registered_tools",
+            "playbook/test_persona.py::test_no_role_can_change_anything",
+            "playbook/test_bad_input.py::test_a_spoilt_persona_is_refused_at_its_line",
+        ),
+    ),
+    "AGT-3": Requirement(
+        "A verdict is go or hold and cites evidence that exists; a hold waits for a person, whose reason is an exception on the record.",
+        (
+            _ENGINE + "test_a_hold_keeps_the_ship_in_port_until_a_person_lifts_it",
+            _ENGINE + "test_a_citation_that_does_not_exist_is_a_hold", _IMPOSSIBLE,
+            "render/test_timeline.py::test_a_hold_says_why_and_how_it_is_lifted",
+        ),
+    ),
+    "AGT-4": Requirement(
+        "A release ships without any model.", (_SHIPS,), "part", "models and recordings are not there to compare with",
+    ),
+    # --- audit, surfaces --------------------------------------------------------------------------------------------
+    "AUT-1": Requirement(
+        "Every effect, refusal, gate, approval and exception is an event of a chain that is verified offline, against a known head.",
+        (
+            _SHIPS, _VERIFY + "test_every_change_of_a_byte_is_found", _VERIFY + "test_a_dropped_entry_is_found",
+            _VERIFY + "test_swapped_entries_are_found", _VERIFY + "test_a_fork_is_found",
+            _VERIFY + "test_a_cut_tail_is_found_by_a_noted_head",
+            "cli/test_status.py::test_verify_accepts_a_sound_ledger_and_a_known_head",
+            "cli/test_status.py::test_verify_finds_an_edited_entry",
+        ),
+        "part", "the head is anchored in no tag and no record; there are no model calls to record",
+    ),
+    "AUT-4": Requirement(
+        "Secrets that are held reach no log, ledger or report, in any common encoding.",
+        (
+            "tools/test_text.py::test_a_held_secret_is_redacted_in_every_common_form",
+            _DEPLOY + "test_a_failing_command_shows_the_end_of_its_output_without_secrets",
+            _HARBOUR + "test_a_suite_sees_no_credential_and_its_log_is_harmless",
+            "tools/test_repository.py::test_a_token_in_the_remotes_url_is_in_no_argument_and_no_message",
+        ),
+        "part", "no models and no pages yet",
+    ),
+    "FACE-1": Requirement(
+        "One command line with stable exit codes and one JSON object of a versioned schema.",
+        (
+            "cli/test_arguments.py::test_the_commands_that_the_interfaces_promise_are_there",
+            "cli/test_arguments.py::test_an_error_in_json_is_one_object_on_standard_output",
+            "cli/test_status.py::test_the_json_of_a_run_says_where_it_stands_and_what_is_next",
+            "cli/test_demo.py::test_a_refused_demo_exits_20_with_one_json_object",
+            "test_docs.py::test_the_exit_codes_of_the_documents_are_those_of_the_code",
+        ),
+        "part", "chat, mcp, serve, worker, init, validate, lock, unlock, freeze, audit export and state adopt",
+    ),
+    "FACE-2": Requirement(
+        "Progress is drawn in place on a terminal and as plain lines elsewhere; both end with the same last word.",
+        (
+            "render/test_live.py::test_a_log_gets_each_finished_phase_once_and_in_order",
+            "render/test_live.py::test_the_last_picture_on_a_terminal_is_the_whole_timeline",
+            "render/test_timeline.py::test_no_line_is_wider_than_the_screen",
+            "render/test_timeline.py::test_colours_only_where_they_are_wanted",
+        ),
+    ),
+    # --- the guard's laws -------------------------------------------------------------------------------------------
+    "I1": Requirement(
+        "Effects are a closed list of typed tools; an unknown tool or an argument outside its grammar is refused before any I/O.",
+        (
+            "tools/test_door.py::test_an_argument_that_does_not_fit_is_refused_before_any_io",
+            "tools/test_door.py::test_an_unknown_or_missing_argument_is_refused",
+            "tools/test_door.py::test_a_tool_that_is_not_of_this_kind_does_not_exist",
+            "test_architecture.py::test_effects_are_applied_in_perform_and_nowhere_else",
+        ),
+    ),
+    "I2": Requirement(
+        "What is performed is what was planned, whatever an agent says; a hold can only cut it short.",
+        (_IMPOSSIBLE, _ENGINE + "test_a_go_opens_no_gate", _ENGINE + "test_a_hold_keeps_the_ship_in_port_until_a_person_lifts_it"),
+        "part", "no attacking model stands in for the agents yet",
+    ),
+    "I3": Requirement(
+        "Every effect is in the approved plan, in its order, each at most once.",
+        (
+            _IMPOSSIBLE, _ENGINE + "test_the_golden_run_does_everything_once_and_in_order",
+            _ENGINE + "test_nothing_reaches_production_before_the_approval",
+        ),
+    ),
+    "I4": Requirement(
+        "Nothing moves before its gates pass on evidence about the same commit that is young enough; what is unknown fails.",
+        (
+            _GATES, "guard/test_gates.py::test_every_rule_has_a_case_that_passes_and_one_that_fails",
+            "guard/test_gates.py::test_evidence_about_another_commit_fails",
+            "guard/test_gates.py::test_evidence_outlives_its_age_and_is_looked_for_again",
+            "guard/test_gates.py::test_evidence_from_the_future_is_not_trusted",
+            _ENGINE + "test_stale_evidence_is_looked_at_again_and_bad_news_stops_the_act",
+            "tools/test_forge_pages.py::test_a_list_that_grew_while_it_was_read_is_not_complete",
+        ),
+    ),
+    "I5": Requirement(
+        "Success is what a read after the write finds, never an exit code or a text.",
+        (
+            _ENGINE + "test_an_answer_that_was_lost_is_no_failure",
+            _ENGINE + "test_an_effect_that_cannot_be_read_back_halts_and_is_never_repeated_blindly",
+            _DEPLOY + "test_a_command_that_claims_success_is_not_believed_until_the_environment_answers",
+            _ACTS + "test_a_push_whose_reply_is_lost_is_judged_by_the_read_back",
+        ),
+    ),
+    "I6": Requirement(
+        "Children are argument lists with a grammar for refs and paths, a timeout, a cap on output, and a group that is killed whole.",
+        (
+            "tools/test_child.py::test_arguments_reach_the_program_unread_by_any_shell",
+            "tools/test_child.py::test_a_time_out_kills_the_whole_group",
+            "tools/test_child.py::test_a_capped_stream_keeps_its_head_and_its_tail",
+            "tools/test_child.py::test_the_working_directory_never_chooses_the_program",
+            "tools/test_child.py::test_a_killed_conductor_leaves_no_grandchild",
+            "tools/test_door.py::test_no_text_that_passes_as_a_ref_can_be_an_option_or_an_expression",
+            "test_architecture.py::test_nothing_is_started_through_a_shell",
+        ),
+        "part", "a child that leaves its group (setsid) outlives a killed conductor",
+    ),
+    "I7": Requirement(
+        "A child gets an allow-listed environment and only the credentials it needs.",
+        (
+            "tools/test_child.py::test_the_environment_is_exactly_the_given",
+            _DEPLOY + "test_a_command_deploys_in_a_checkout_with_its_credentials_only",
+            _HARBOUR + "test_a_staging_command_cannot_read_productions_credentials",
+            _HARBOUR + "test_a_suite_sees_no_credential_and_its_log_is_harmless",
+            "tools/test_forge_pages.py::test_only_gh_receives_the_forges_credentials_and_nothing_else_of_the_conductor",
+            "tools/test_repository.py::test_nothing_that_the_clones_configuration_names_ever_runs",
+        ),
+    ),
+    "I9": Requirement(
+        "Files are read and written inside the project: no symbolic link out of it, no parent folder.",
+        (
+            "tools/test_door.py::test_no_text_that_passes_as_a_path_leaves_the_repository",
+            "playbook/test_find.py::test_a_link_out_of_the_project_is_refused",
+            "tools/test_notify.py::test_a_symbolic_link_is_not_followed", "test_statefile.py::test_a_symbolic_link_is_refused",
+            "test_config.py::test_a_path_never_leaves_the_project",
+        ),
+    ),
+    "I10": Requirement(
+        "Just before each covered act its pins are read again; a difference voids the approval and nothing happens.",
+        (
+            _ENGINE + "test_a_pin_that_changed_voids_the_approval_and_the_card_shows_the_difference",
+            _ENGINE + "test_a_pin_that_changes_between_two_acts_stops_the_second_one", _FAULTS,
+        ),
+    ),
+    "I12": Requirement(
+        "A database that says it is another one is refused before anything moves; staging and production share nothing.",
+        (
+            _HARBOUR + "test_a_database_that_is_another_one_is_refused_before_anything_moves",
+            _HARBOUR + "test_a_staging_command_cannot_read_productions_credentials",
+            "playbook/test_bad_input.py::test_a_spoilt_configuration_is_refused_at_its_line",
+        ),
+        "part", "accounts and host roles",
+    ),
+    "I14": Requirement(
+        "No pipe and no tool can approve; an approval by an account that nobody authenticated is an exception on the record.",
+        (
+            _TERMINAL + "test_a_pipe_cannot_approve_and_draws_no_word",
+            "test_architecture.py::test_approvals_are_written_by_people_and_nowhere_else",
+        ),
+        "part", "approvers are not authenticated; no four eyes",
+    ),
+    "I15": Requirement(
+        "A word lives 15 minutes, is never the last one, is good once, and a checkpoint has three.",
+        (
+            _WORDS + "test_the_last_word_is_never_drawn_again", _WORDS + "test_only_the_exact_word_matches",
+            _WORDS + "test_the_exact_word_matches_until_it_expires", _IMPOSSIBLE,
+            "guard/test_fold.py::test_three_wrong_words_are_counted_and_a_late_right_one_is_not",
+            _TERMINAL + "test_the_right_word_typed_exactly_approves",
+        ),
+    ),
+    "I16": Requirement(
+        "Rejection, abort and expiry end a run for good.",
+        (_IMPOSSIBLE, _ENGINE + "test_a_checkpoint_that_expires_ends_the_run",
+         "cli/test_status.py::test_reject_and_abort_end_a_run_for_good"),
+    ),
+    "I18": Requirement(
+        "Nothing is forced, no tag is moved, and only the run's own merged branch is deleted.",
+        (
+            _ACTS + "test_a_push_that_is_no_fast_forward_is_refused_before_it_leaves",
+            _ACTS + "test_a_tag_on_another_commit_is_a_conflict_and_is_never_moved",
+            _ACTS + "test_only_that_tag_is_pushed", _ACTS + "test_nothing_but_a_branch_or_tag_is_ever_pushed",
+            _ACTS + "test_a_branch_that_is_not_merged_or_not_ours_stays",
+            _ACTS + "test_a_superseded_branch_is_built_upon_never_forced",
+            _DEPLOY + "test_going_back_is_a_new_commit_that_carries_the_old_tree",
+        ),
+    ),
+    "I19": Requirement(
+        "Version files, tag, changelog and what production answers agree, and the tag names the deployed commit.",
+        (_SHIPS, _DEPLOY + "test_the_right_version_at_another_commit_is_not_ours"), "part", "no image digests yet",
+    ),
+    "I20": Requirement(
+        "Exactly the migrations that the released range adds are applied, by name and digest, and after a restorable backup.",
+        (
+            _HARBOUR + "test_pending_migrations_are_exactly_those_that_the_range_adds",
+            _HARBOUR + "test_a_pending_migration_that_no_commit_of_the_range_adds_is_unexpected",
+            _HARBOUR + "test_a_backup_that_fails_is_no_backup", _FAULTS,
+        ),
+        "part", "a size floor other than one byte; restoring is claimed by the command, not rehearsed",
+    ),
+    "I24": Requirement(
+        "Healthy is the expected version and good health several times in a row.",
+        (
+            _DEPLOY + "test_healthy_is_the_right_version_several_times_in_a_row",
+            _DEPLOY + "test_anything_else_is_not_healthy_and_says_why",
+            _DEPLOY + "test_one_bad_look_starts_the_count_anew",
+        ),
+    ),
+    "I25": Requirement(
+        "The watch's window is part of the plan and is never shortened.",
+        (_IMPOSSIBLE, "playbook/test_bad_input.py::test_a_spoilt_configuration_is_refused_at_its_line"),
+        "part", "no severity table",
+    ),
+    "I26": Requirement(
+        "A rollback goes to a version that was recorded as live.",
+        (
+            _RELEASE + "test_a_released_version_is_rolled_back_on_its_own_and_never_twice",
+            _RELEASE + "test_there_is_nothing_to_roll_back_before_anything_was_shipped",
+        ),
+        "part", "the way back is not rehearsed on staging before production is deployed",
+    ),
+    "I27": Requirement(
+        "The intent is durable before an effect, the outcome after it.",
+        (
+            _ENGINE + "test_a_kill_at_any_boundary_leaves_nothing_undone_and_nothing_done_twice",
+            "guard/test_fold.py::test_an_outcome_is_recorded_even_where_the_run_was_aborted_meanwhile", _IMPOSSIBLE,
+            "ledger/test_sqlite.py::test_a_killed_writer_loses_nothing_that_was_acknowledged",
+        ),
+    ),
+    "I28": Requirement(
+        "Whatever is killed and whenever, the world ends like that of a run that nobody killed.",
+        (
+            "crash/test_crash.py::test_a_killed_run_ends_like_the_golden_one",
+            _KILL + "test_a_release_killed_again_and_again_ends_like_one_that_nobody_killed",
+            _KILL + "test_the_comparison_tells_an_effect_that_was_repeated",
+            _ENGINE + "test_a_kill_within_the_rollback_is_survived_too",
+        ),
+    ),
+    "I29": Requirement(
+        "Each effect is keyed, or looked at twice in quiescence, or asks a person; ambiguity halts.",
+        (
+            _ENGINE + "test_a_kill_at_any_boundary_leaves_nothing_undone_and_nothing_done_twice",
+            _ENGINE + "test_an_act_of_class_h_that_was_interrupted_asks_a_person", _ENGINE + "test_a_broken_probe_is_found_out",
+            _DEPLOY + "test_a_probe_that_cannot_tell_means_unknown",
+        ),
+    ),
+    "I30": Requirement(
+        "One conductor a product, by a lease with fencing; a stale holder performs nothing.",
+        (
+            _KILL + "test_of_two_conductors_at_once_one_works_and_the_other_is_refused",
+            _KILL + "test_a_stopped_conductor_whose_lease_was_taken_over_performs_nothing_when_it_goes_on",
+            "ledger/test_contract.py::test_an_expired_lease_is_taken_over_and_the_stale_holder_writes_nothing",
+        ),
+    ),
+    "I32": Requirement(
+        "Files and ledger are parsed strictly; what is unknown, twice or corrupt halts, and the original is kept.",
+        (
+            "test_events.py::test_a_missing_or_unknown_field_is_refused", "test_events.py::test_an_unknown_kind_is_refused",
+            "test_yamlfile.py::test_what_is_not_strict_is_refused_with_its_line",
+            "ledger/test_sqlite.py::test_a_ledger_that_was_cut_short_is_refused_and_kept",
+            "test_statefile.py::test_a_file_that_is_not_strict_is_refused_and_kept", _IMPOSSIBLE,
+        ),
+    ),
+    "I34": Requirement(
+        "The ledger is append-only and chained; the verifier finds any edit, drop, reorder, truncation or fork against a known head.",
+        (
+            _VERIFY + "test_every_change_of_a_byte_is_found", _VERIFY + "test_an_edit_whose_hash_was_corrected_is_found",
+            _VERIFY + "test_a_dropped_entry_is_found", _VERIFY + "test_swapped_entries_are_found",
+            _VERIFY + "test_a_cut_tail_is_found_by_a_noted_head", _VERIFY + "test_a_fork_is_found",
+            _VERIFY + "test_a_chain_written_anew_from_an_edit_on_is_found_by_a_noted_head",
+        ),
+        "part", "it is not signed",
+    ),
+    "I37": Requirement(
+        "A persona's tools are a part of what its role may have, and none has more than one of untrusted input, secrets, state change.",
+        (
+            "playbook/test_persona.py::test_no_role_can_change_anything",
+            "playbook/test_bad_input.py::test_a_spoilt_persona_is_refused_at_its_line",
+        ),
+    ),
+    "I39": Requirement(
+        "HTTP goes to addresses that the configuration allows, follows no redirect and no proxy, and resolves a name once.",
+        (
+            "tools/test_web.py::test_some_addresses_are_refused_always",
+            "tools/test_web.py::test_private_addresses_need_the_configurations_word",
+            "tools/test_web.py::test_the_name_is_resolved_once_and_the_judged_address_is_the_one_connected_to",
+            "tools/test_web.py::test_a_redirect_is_an_answer_not_an_instruction",
+        ),
+        "part", "there is no dashboard and no MCP server whose requests could be forged",
+    ),
+    "I40": Requirement(
+        "A dry run performs no effect and prints the plan digest of the real run.",
+        (_RELEASE + "test_a_dry_run_changes_nothing_and_has_the_digest_of_the_real_run",),
+    ),
+}  # fmt: skip
