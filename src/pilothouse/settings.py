@@ -202,6 +202,7 @@ class Product:
     rollback: Rollback
     delete_branch: bool
     notify: tuple[Notice, ...]
+    remote_token: str = ""  # the variable with which git logs in to an https remote; empty: as ssh or the URL does
 
 
 @dataclass(frozen=True, slots=True)

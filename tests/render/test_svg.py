@@ -30,6 +30,14 @@ def test_a_picture_is_well_formed_and_stays_within_its_frame(telling: Callable[[
         assert 0 <= float(node.get("x", 0)) <= WIDTH
 
 
+@pytest.mark.parametrize("telling", TELLINGS, ids=lambda telling: telling.__name__)
+def test_no_text_runs_out_of_the_picture(telling: Callable[[], Story]) -> None:
+    for node in drawn(telling()).iter():
+        if node.tag.endswith("text") and node.get("text-anchor") is None:
+            widest = float(node.attrib["x"]) + 0.56 * float(node.attrib["font-size"]) * len("".join(node.itertext()))
+            assert widest <= WIDTH, "".join(node.itertext())
+
+
 def test_a_picture_tells_the_timeline_and_the_card() -> None:
     text = " ".join(drawn(story.waiting()).itertext())
     assert "Regression" in text

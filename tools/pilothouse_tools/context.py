@@ -57,13 +57,17 @@ class Context:
         set_field(self, "scratch", _private(self.scratch, self.project))
         signature = Signature(*self.author, self.started_at)
         ssh = {"SSH_AUTH_SOCK": sock} if (sock := self.environ.get("SSH_AUTH_SOCK")) else {}
-        repo = Repository(self.project, self.product.remote, self.scratch, {**self.child_environ(), **ssh}, signature)
+        token = self.environ.get(self.product.remote_token, "") if self.product.remote_token else ""
+        repo = Repository(
+            self.project, self.product.remote, self.scratch, {**self.child_environ(), **ssh}, signature, token
+        )
         set_field(self, "repo", repo)
         set_field(self, "redact", Redactor((name, self.environ.get(name, "")) for name in self._credentials()))
 
     def _credentials(self) -> list[str]:
         forge = self.product.forge.credentials if self.product.forge else ()
-        return [*forge, *(name for item in self.product.environments.values() for name in item.credentials)]
+        remote = [self.product.remote_token] if self.product.remote_token else []
+        return [*remote, *forge, *(name for item in self.product.environments.values() for name in item.credentials)]
 
     def child_environ(self, *names: str, home: Path | None = None) -> dict[str, str]:
         """The environment of a child: an allow-list, a home, and the named variables where they are set.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse_tools import child, grammar
-from pilothouse_tools.scratch import UPSTREAM, Scratch, Signature, complaint
+from pilothouse_tools.scratch import UPSTREAM, Scratch, complaint
 from pilothouse_tools.text import one_line
 
 if TYPE_CHECKING:
@@ -30,12 +30,6 @@ _NETWORK = 120.0
 
 class Repository(Scratch):
     """The clone's objects and the remote's refs, through the scratch repository."""
-
-    def __init__(
-        self, project: Path, remote: str, scratch: Path, environ: Mapping[str, str], signature: Signature
-    ) -> None:
-        super().__init__(project, remote, scratch, environ, signature)
-        self._known: set[str] = set()  # commits whose whole history is here
 
     # -- the remote ---------------------------------------------------------------------------------------------------
 

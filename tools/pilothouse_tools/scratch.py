@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse_tools import child
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 MINUTE = 60.0
 UPSTREAM = "upstream"  # the remote's name within the scratch repository's environment: its URL is never an argument
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,16 @@ class Scratch:
     """The scratch repository: where it is, and how git runs in it."""
 
     def __init__(
-        self, project: Path, remote: str, scratch: Path, environ: Mapping[str, str], signature: Signature
+        self,
+        project: Path,
+        remote: str,
+        scratch: Path,
+        environ: Mapping[str, str],
+        signature: Signature,
+        token: str = "",
     ) -> None:
+        self._token = token
+        self._known: set[str] = set()  # commits whose whole history is here
         self.scratch = scratch
         self.folder = scratch / "repository.git"
         self.signature = signature
@@ -89,7 +100,7 @@ class Scratch:
             Unreachable: it ran out of time.
         """
         self.prepare()
-        config = {**CONFIG, **({f"remote.{UPSTREAM}.url": self.url} if remote else {})}
+        config = {**CONFIG, **(self._upstream() if remote else {})}
         env = {**self._environ, **BARE, **as_environ(config), **self.signature.environ(), **(environ or {})}
         argv = ["git", f"--git-dir={self.folder}", "--literal-pathspecs", *arguments]
         done = child.run(argv, cwd=self.folder, env=env, timeout=timeout, stdin=stdin, output_cap=cap)
@@ -99,6 +110,18 @@ class Scratch:
                 code, f"git {arguments[0]} did not end within {timeout:.0f} s", "Check the remote and try again."
             )
         return done
+
+    def _upstream(self) -> dict[str, str]:
+        """The remote's URL and, where a token is configured, the header that logs in to exactly that host.
+
+        Through the environment, so that neither is in a list of processes; never over plain HTTP but to this machine.
+        """
+        config = {f"remote.{UPSTREAM}.url": self.url}
+        parts = urlsplit(self.url)
+        if self._token and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+            login = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
+            config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = f"Authorization: Basic {login}"
+        return config
 
     def read(self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:
         """The whole output of one local git command that must succeed. Raises ToolFailed("git-failed")."""

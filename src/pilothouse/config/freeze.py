@@ -52,6 +52,7 @@ def _product(name: str, shape: shapes.Product) -> settings.Product:
         title=shape.title or name,
         path=shape.path,
         remote=shape.remote,
+        remote_token=shape.remote_token or "",
         base=shape.base,
         forge=_forge(shape.forge),
         versioning=settings.Versioning(

@@ -257,6 +257,9 @@ class Product(Shape):
     title: Line | None = Field(default=None, description="its name for people; default: the product's name")
     path: InsidePath = Field(default=".", description="its folder in the repository")
     remote: Remote = Field(default="origin", description="the git remote that is released from")
+    remote_token: Variable | None = Field(
+        default=None, description="the variable whose token logs git in to an https remote; only git receives it"
+    )
     base: Branch = Field(default="main", description="the branch that is released")
     forge: Forge | None = Field(default=None, description="its forge")
     versioning: Versioning = Field(default_factory=Versioning, description="how versions are decided and written")

@@ -57,7 +57,7 @@ def picture(state: RunState, times: Times, now: datetime) -> str:
         parts += _row(row, y)
         y += ROW + SMALL * len(_details(row))
     coming = list(told.to_come)
-    for title in coming if len(coming) <= FEW else [MIDDLE.join(coming)] if coming else []:
+    for title in coming if len(coming) <= FEW else [_shared(coming)]:
         parts += _coming(title, y)
         y += ROW - 8
     rail = _rail(top, y - (ROW - 8 if told.to_come else ROW))
@@ -130,6 +130,13 @@ def _sign(mark: Mark, y: float) -> str:
         f'<g transform="translate({x} {y:g})"><circle r="10" fill="{colour}"/><path d="{_SIGNS[mark]}" fill="none" '
         f'stroke="{GROUND}" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"/></g>'
     )
+
+
+def _shared(titles: Sequence[str]) -> str:
+    """Many phases on one line; what does not fit is counted."""
+    shown = fitted(titles, DETAIL - 16)
+    more = [f"and {len(titles) - len(shown)} more"] if len(shown) < len(titles) else []
+    return MIDDLE.join([*shown, *more])
 
 
 def _coming(title: str, y: float) -> Iterator[str]:

@@ -109,7 +109,9 @@ def clock(at: str, now: datetime) -> str:
 def ago(at: str, now: datetime) -> str:
     """How long ago, in words."""
     passed = (now - datetime.fromisoformat(at)).total_seconds()
-    return "just now" if passed < 5 else f"{duration(passed)} ago"
+    if passed < 5:
+        return "just now"
+    return f"{duration(passed if passed < 60 else passed // 60 * 60)} ago"
 
 
 def _waiting(phase: Sequence[Entry], state: RunState, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:

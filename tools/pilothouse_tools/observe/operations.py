@@ -149,6 +149,7 @@ def _shown(context: Context, settings: dict[str, Json], key: str) -> str:
 
 def _credentials(context: Context, _arguments: Arguments) -> Observation:
     wanted = [("forge", name) for name in (context.product.forge.credentials if context.product.forge else ())]
+    wanted += [("remote", context.product.remote_token)] if context.product.remote_token else []
     wanted += [(item.name, name) for item in context.product.environments.values() for name in item.credentials]
     missing: list[Json] = [
         {"environment": where, "name": name} for where, name in wanted if not context.environ.get(name)
