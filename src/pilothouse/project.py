@@ -22,5 +22,5 @@ def find_project(start: Path) -> Path:
     raise UsageError(
         "no-project",
         f"no {FILE} in {start} or above it",
-        "run it inside a project, name one with --project DIR, or make one with: pilothouse init",
+        "run it inside a project, or name one with --project DIR; how to write one: docs/getting-started.md",
     )

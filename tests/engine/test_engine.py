@@ -228,7 +228,7 @@ def test_a_pin_that_changed_voids_the_approval_and_the_card_shows_the_difference
     assert standing.wait.checkpoint == "go"
     assert "production/1" not in tools.world
     card = standing.state.checkpoints["go"].opened
-    assert any("ref:main" in line and "a" in line and "b" in line for line in card.difference)
+    assert any("main moved" in line and "a → b" in line for line in card.difference)
     assert standing.state.acts["one"].failed.reason_code == "plan-changed"
     approve(world)
     assert advance("r-1", world).state.standing() == "done"

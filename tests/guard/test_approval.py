@@ -13,7 +13,6 @@ from pilothouse.guard.approval import (
     WORDS,
     ScriptedApproval,
     approval_digest,
-    difference,
     drawable,
     entry_matches,
     may_ask,
@@ -53,7 +52,6 @@ def test_the_exact_word_matches_until_it_expires():
 )
 def test_an_approval_of_other_contents_has_another_digest(one, other):
     assert (approval_digest(one) == approval_digest(other)) == (one == other)
-    assert (difference(one, other) == ()) == (one == other)
 
 
 def test_a_word_is_drawn_only_while_the_checkpoint_waits():

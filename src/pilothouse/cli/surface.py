@@ -46,7 +46,7 @@ class Surface:
         if self.project is None:
             return find_project(Path.cwd())
         if not (self.project / FILE).is_file():
-            raise UsageError("no-project", f"no {FILE} in {self.project}", "make one with: pilothouse init")
+            raise UsageError("no-project", f"no {FILE} in {self.project}", "how to write one: docs/getting-started.md")
         return self.project.resolve()
 
     def app(self) -> Pilothouse:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pilothouse.canonical import Json, digest, sha256_hex
-from pilothouse.engine.pins import read_pins, remaining
+from pilothouse.engine.pins import flat, read_pins, remaining, told
 from pilothouse.engine.world import Log, iso
 from pilothouse.events import CheckpointOpened, Halted
-from pilothouse.guard.approval import approval_digest, difference
+from pilothouse.guard.approval import approval_digest
 from pilothouse.guard.decide import act_key
 from pilothouse.guard.references import Unresolved, fact_of, resolve
 from pilothouse.guard.state import MAIN, resolve_planned
@@ -83,4 +83,8 @@ def _changes(log: Log, checkpoint: str, basis: dict[str, Json]) -> tuple[str, ..
     known = log.state.checkpoints.get(checkpoint)
     if known is None or known.shown is None:
         return ()
-    return difference({"pins": known.shown.pins}, {"pins": basis["pins"]})
+    before, after = flat(known.shown.pins), flat(basis["pins"])
+    # Acts that are done meanwhile have no pins any more: only what was there before and is still rested on can differ.
+    return tuple(
+        told(pin, before[pin], value) for pin, value in after.items() if pin in before and before[pin] != value
+    )

@@ -64,34 +64,47 @@ def changed_pins(log: Log, act: PlannedAct) -> list[str]:
     assert opened is not None
     if act.branch != MAIN:
         fresh = read_pins(log, [act])
-        approved: dict[str, Json] = _flat(opened.pins)
+        approved: dict[str, Json] = flat(opened.pins)
         return [
-            f"{pin}: {_short(approved[pin])} → {_short(value)}"
-            for pin, value in _flat(fresh).items()
+            told(pin, approved[pin], value)
+            for pin, value in flat(fresh).items()
             if pin.startswith(IDENTITY) and pin in approved and approved[pin] != value
         ]
     fresh = read_pins(log, remaining(state, act.checkpoint, MAIN))
     lines: list[str] = []
-    expected_all = {**_flat(opened.pins), **state.moves}
+    expected_all = {**flat(opened.pins), **state.moves}
     for step, pins in fresh.items():
         before = opened.pins.get(step)
         assert isinstance(pins, dict)
         for pin, value in pins.items():
             if isinstance(before, dict) and pin in before and expected_all.get(pin) != value:
-                line = f"{pin}: {_short(expected_all.get(pin))} → {_short(value)}"
+                line = told(pin, expected_all.get(pin), value)
                 if line not in lines:
                     lines.append(line)
     return lines
 
 
-def _flat(pins: dict[str, Json]) -> dict[str, Json]:
-    flat: dict[str, Json] = {}
-    for item in pins.values():
-        if isinstance(item, dict):
-            flat.update(item)
-    return flat
+def flat(pins: Json) -> dict[str, Json]:
+    """Pins by name alone; acts that rest on the same thing name it alike."""
+    known: dict[str, Json] = {}
+    if isinstance(pins, dict):
+        for item in pins.values():
+            if isinstance(item, dict):
+                known.update(item)
+    return known
+
+
+def told(pin: str, before: Json, after: Json) -> str:
+    """A change of a pin as a person reads it."""
+    kind, _, name = pin.partition(":")
+    what = {
+        "ref": f"{name.removeprefix('refs/heads/').removeprefix('refs/tags/')} moved",
+        "pending": f"the migrations that are pending on {name} changed",
+        "identity": f"{name} is another database",
+    }.get(kind, f"{pin} changed")
+    return f"{what}: {_short(before)} → {_short(after)}"
 
 
 def _short(value: Json) -> str:
     text = str(value)
-    return text[:7] if len(text) == 40 else text[:12] if len(text) == 64 else text
+    return text[:7] if len(text) == 40 else text[:12] if len(text) == 64 else text or "nothing"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -89,21 +88,3 @@ def scripted_applies(
             return Refuse("scripted-expired", f"the scripted approval of {entry.approver} ran out on {entry.expires}")
         return entry
     return Refuse("no-scripted-approval", f"no scripted approval covers {checkpoint} of {state.started.workflow}")
-
-
-def difference(before: Mapping[str, Json], after: Mapping[str, Json], place: str = "") -> tuple[str, ...]:
-    """What changed between two bases, one line a leaf, for the card of a reopened checkpoint."""
-    lines: list[str] = []
-    for key in sorted(before.keys() | after.keys()):
-        was, now = before.get(key), after.get(key)
-        here = f"{place}.{key}" if place else key
-        if isinstance(was, dict) and isinstance(now, dict):
-            lines.extend(difference(was, now, here))
-        elif was != now:
-            lines.append(f"{here}: {_short(was)} → {_short(now)}")
-    return tuple(lines)
-
-
-def _short(value: Json) -> str:
-    text = "nothing" if value is None else str(value)
-    return text[:12] if len(text) in (40, 64) and " " not in text else text if len(text) <= 60 else text[:57] + "…"

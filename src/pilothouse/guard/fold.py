@@ -195,6 +195,9 @@ def _void_on_change(state: RunState, act: ActState, fact: e.Failed) -> None:
     if fact.reason_code == "plan-changed" and act.open and act.open.approval_digest:
         for checkpoint in state.checkpoints.values():
             if checkpoint.approved and checkpoint.approved.approval_digest == act.open.approval_digest:
+                if checkpoint.approved.exception in state.exceptions:
+                    index = state.exceptions.index(checkpoint.approved.exception)
+                    state.exceptions[index] += " (void: something changed)"
                 checkpoint.approved = checkpoint.opened = None
 
 
