@@ -4,6 +4,7 @@ Nothing in either file is written by hand: the picture is what ``pilothouse stat
 for its approval, and the example is the state.yml that stands in the project once it is done.
 """
 
+# ruff: noqa: INP001, T201 - a script, which says what it did
 from __future__ import annotations
 
 import json
@@ -39,7 +40,7 @@ def main() -> int:
         finally:
             call(0, "--quiet", "harbour", "down", str(world))
     (ROOT / "state.yml.example").write_text(ABOUT + rendered, encoding="utf-8")
-    print("made docs/run.svg and state.yml.example")  # noqa: T201 - a script that says what it did
+    print("made docs/run.svg and state.yml.example")
     return 0
 
 
@@ -53,7 +54,8 @@ def call(expected: int, *argv: str, cwd: Path = ROOT, environ: dict[str, str] | 
         [PROGRAM, *argv], cwd=cwd, env=environ, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode != expected:
-        sys.exit(f"pilothouse {' '.join(argv)} ended with {done.returncode}, not {expected}:\n{done.stdout}{done.stderr}")
+        said = done.stdout + done.stderr
+        sys.exit(f"pilothouse {' '.join(argv)} ended with {done.returncode}, not {expected}:\n{said}")
     return done.stdout
 
 

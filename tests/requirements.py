@@ -394,6 +394,8 @@ REQUIREMENTS: dict[str, Requirement] = {
             _HARBOUR + "test_a_suite_sees_no_credential_and_its_log_is_harmless",
             "tools/test_forge_pages.py::test_only_gh_receives_the_forges_credentials_and_nothing_else_of_the_conductor",
             "tools/test_repository.py::test_nothing_that_the_clones_configuration_names_ever_runs",
+            "tools/test_remote_login.py::test_the_token_reaches_the_remote_and_no_message",
+            "tools/test_remote_login.py::test_plain_http_to_another_machine_gets_no_token",
         ),
     ),
     "I9": Requirement(

@@ -166,7 +166,7 @@ def test_no_project_is_a_usage_error_with_a_way_on(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_project(tmp_path)
     assert caught.value.reason_code == "no-project"
-    assert "pilothouse init" in caught.value.hint
+    assert "getting-started" in caught.value.hint
 
 
 def test_finding_the_project_stays_light() -> None:

@@ -1,4 +1,4 @@
-"""state.yml.example is what a real run renders (REL-12)."""
+"""What a real run tells at its checkpoint, and the state.yml that it leaves: state.yml.example (REL-8, REL-12)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,15 @@ def test_the_example_is_what_a_release_renders(harbour, conduct):
     app = conduct(world)
     run = app.start(Request("acme"), os_user("test"))
 
-    assert app.follow(run).wait.checkpoint == "go"
+    standing = app.follow(run)
+    assert standing.wait.checkpoint == "go"
+    card = standing.state.checkpoints["go"].opened.card
+    for told in (
+        "acme 1.3.0 → 1.4.0", f"staging {world.urls['staging']}", "Saved filters; faster search", "7 PRs", "0007_item_labels",
+        "deploy 1.3.0", "about 2 minutes", "load above 50 requests a second", "SHORT", f"pilothouse status {run} --notes",
+        "to production", "tag v1.4.0", "And only if it goes wrong (rollback):",
+    ):  # fmt: skip
+        assert told in card, told
     waiting = products(world)["acme"]
     assert (waiting["phase"], waiting["checkpoint"], waiting["run"]) == ("go", "go", run)
     assert waiting["version"] == "1.3.0"  # what users have, not what is on its way
