@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pilothouse import config, yamlfile
+from pilothouse.composition import world_of
 from pilothouse.errors import InvalidFile, RequestRefused
 from pilothouse.guard.approval import ScriptedApproval
 from pilothouse.guard.state import RunState
 
 if TYPE_CHECKING:
-    from pilothouse.app import Pilothouse
     from pilothouse.ports import Tools
+    from pilothouse.workspace import Workspace
 
 
-def read_from_base(app: Pilothouse, state: RunState) -> tuple[ScriptedApproval, ...]:
+def read_from_base(app: Workspace, state: RunState) -> tuple[ScriptedApproval, ...]:
     """The scripted approvals that hold for a run: policy and file as they are at the run's pinned commit.
 
     The working tree has no say: whoever can edit it could otherwise approve their own release.
@@ -23,7 +24,7 @@ def read_from_base(app: Pilothouse, state: RunState) -> tuple[ScriptedApproval, 
     Raises:
         InvalidFile: the file is not what it should be.
     """
-    tools = app.world(state).tools
+    tools = world_of(app, state.run, state.started, state.started_at).tools
     sha = state.started.to_sha
     policy = config.parse(_text(tools, sha, "pilothouse.yml"), f"{sha[:7]}:pilothouse.yml").policy
     if policy.scripted_approvals is None:
@@ -32,10 +33,10 @@ def read_from_base(app: Pilothouse, state: RunState) -> tuple[ScriptedApproval, 
     return parse(_text(tools, sha, path), f"{sha[:7]}:{path}")
 
 
-def named_by_policy(app: Pilothouse, state: RunState) -> str:
+def named_by_policy(app: Workspace, state: RunState) -> str:
     """The path of the approvals file that policy names on the base ref, or an empty string."""
     sha = state.started.to_sha
-    text = _text(app.world(state).tools, sha, "pilothouse.yml")
+    text = _text(world_of(app, state.run, state.started, state.started_at).tools, sha, "pilothouse.yml")
     return config.parse(text, f"{sha[:7]}:pilothouse.yml").policy.scripted_approvals or ""
 
 

@@ -19,12 +19,12 @@ from pilothouse.render.card import render_card
 from pilothouse.settings import Configuration
 
 if TYPE_CHECKING:
-    from pilothouse.app import Pilothouse
     from pilothouse.events import Started
     from pilothouse.ports import Tools
+    from pilothouse.workspace import Workspace
 
 
-def toolbox(app: Pilothouse, configuration: Configuration, product: str, run: str, started_at: str,
+def toolbox(app: Workspace, configuration: Configuration, product: str, run: str, started_at: str,
             templates: Mapping[str, str]) -> Tools:  # fmt: skip
     """The tools of one product, for one run."""
     from pilothouse_tools.context import Context
@@ -40,7 +40,7 @@ def toolbox(app: Pilothouse, configuration: Configuration, product: str, run: st
     )  # fmt: skip
 
 
-def checked_workflow(app: Pilothouse, found: Found, tools: Tools, templates: Mapping[str, str]) -> Workflow:
+def checked_workflow(app: Workspace, found: Found, tools: Tools, templates: Mapping[str, str]) -> Workflow:
     """A workflow that is sound for these tools, gates, agents and templates.
 
     Raises:
@@ -50,7 +50,7 @@ def checked_workflow(app: Pilothouse, found: Found, tools: Tools, templates: Map
     return checked(found.text(), found.shown, tools.specs(), frozenset(RULES), agents, frozenset(templates))
 
 
-def world_of(app: Pilothouse, run: str, started: Started, started_at: str) -> World:
+def world_of(app: Workspace, run: str, started: Started, started_at: str) -> World:
     """The world of a run, from the bytes that its Started holds."""
     configuration = config.parse(started.config_source, "pilothouse.yml")
     templates = {name: str(text) for name, text in started.prompts.items()}

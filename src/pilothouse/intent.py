@@ -338,7 +338,11 @@ def _product(heard: _Heard, workflow: str, world: _World) -> str | Answer:
     if len(world.products) == 1:
         return world.products[0]
     if not world.products:
-        return Unknown("pilothouse.yml names no product yet", ("describe one in pilothouse.yml: docs/configuration.md",), "unknown-product")
+        return Unknown(
+            "pilothouse.yml names no product yet",
+            ("describe one in pilothouse.yml: docs/configuration.md",),
+            "unknown-product",
+        )
     verb = "roll back" if workflow == ROLLBACK else "ship"
     return Clarify(f"Which product should I {verb}?", world.products)
 

@@ -26,10 +26,10 @@ from pilothouse.guard.state import MAX_WORDS, CheckpointState, RunState
 from pilothouse.model import Person, Presence, Refuse
 
 if TYPE_CHECKING:
-    from pilothouse.app import Pilothouse
+    from pilothouse.workspace import Workspace
 
 
-def append(app: Pilothouse, state: RunState, *facts: Fact) -> RunState:
+def append(app: Workspace, state: RunState, *facts: Fact) -> RunState:
     """Append a person's facts where the run still is as this person saw it; the state after.
 
     Raises:
@@ -62,8 +62,8 @@ def open_checkpoint(state: RunState) -> tuple[str, CheckpointState]:
                          f"see: pilothouse status {state.run}")  # fmt: skip
 
 
-def approve(app: Pilothouse, state: RunState, who: Person, ask: Callable[[str, str], str]) -> RunState:
-    """See ``Pilothouse.approve``. The word lives in this function's frame and nowhere else."""
+def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, str], str]) -> RunState:
+    """See ``app.Pilothouse.approve``. The word lives in this function's frame and nowhere else."""
     name, known = open_checkpoint(state)
     opened = known.opened
     assert opened is not None
@@ -88,7 +88,7 @@ def approve(app: Pilothouse, state: RunState, who: Person, ask: Callable[[str, s
     return _not_matched(app, state, name, spent, who)
 
 
-def _not_matched(app: Pilothouse, state: RunState, name: str, spent: WordSpent, who: Person) -> RunState:
+def _not_matched(app: Workspace, state: RunState, name: str, spent: WordSpent, who: Person) -> RunState:
     if spent.entered == approval.ABORT:
         append(app, state, spent, Aborted(who.identity, who.channel, "ABORT was entered at the checkpoint"))
         raise RequestRefused("aborted", f"{state.run} is aborted, as you asked")
@@ -106,13 +106,13 @@ def _not_matched(app: Pilothouse, state: RunState, name: str, spent: WordSpent, 
     raise RequestRefused("word-wrong", "that was not the word; it is spent and nothing was approved", hint)
 
 
-def _last_word(app: Pilothouse, state: RunState) -> str:
+def _last_word(app: Workspace, state: RunState) -> str:
     words = [run.last_word for run in app.runs(state.started.product) if run.last_word]
     return words[-1] if words else ""
 
 
-def approve_scripted(app: Pilothouse, state: RunState, checkpoint: str) -> bool:
-    """See ``Pilothouse.approve_scripted``."""
+def approve_scripted(app: Workspace, state: RunState, checkpoint: str) -> bool:
+    """See ``app.Pilothouse.approve_scripted``."""
     known = state.checkpoints[checkpoint]
     assert known.opened is not None
     entries = approvalfile.read_from_base(app, state)
@@ -126,21 +126,21 @@ def approve_scripted(app: Pilothouse, state: RunState, checkpoint: str) -> bool:
     return True
 
 
-def reject(app: Pilothouse, state: RunState, who: Person, reason: str) -> RunState:
-    """See ``Pilothouse.reject``."""
+def reject(app: Workspace, state: RunState, who: Person, reason: str) -> RunState:
+    """See ``app.Pilothouse.reject``."""
     name, _known = open_checkpoint(state)
     return append(app, state, Rejected(name, who.identity, who.channel, _reason(reason)))
 
 
-def abort(app: Pilothouse, state: RunState, who: Person, reason: str) -> RunState:
-    """See ``Pilothouse.abort``."""
+def abort(app: Workspace, state: RunState, who: Person, reason: str) -> RunState:
+    """See ``app.Pilothouse.abort``."""
     if state.over:
         raise RequestRefused("run-over", f"{state.run} is {state.standing()} already")
     return append(app, state, Aborted(who.identity, who.channel, _reason(reason)))
 
 
-def resume(app: Pilothouse, state: RunState, who: Person, *, lift_hold: str, settle: str, reason: str) -> str:
-    """See ``Pilothouse.resume``."""
+def resume(app: Workspace, state: RunState, who: Person, *, lift_hold: str, settle: str, reason: str) -> str:
+    """See ``app.Pilothouse.resume``."""
     if state.over:
         raise RequestRefused("run-over", f"{state.run} is {state.standing()}; there is nothing to go on with")
     if lift_hold:

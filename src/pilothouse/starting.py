@@ -19,7 +19,7 @@ from pilothouse.playbook.find import find_workflow, load_templates
 from pilothouse.settings import Configuration, Product
 
 if TYPE_CHECKING:
-    from pilothouse.app import Pilothouse, Request
+    from pilothouse.workspace import Request, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Prepared:
     gives_way: RunState | None
 
 
-def start(app: Pilothouse, request: Request, who: Person) -> str:
-    """See ``Pilothouse.start``."""
+def start(app: Workspace, request: Request, who: Person) -> str:
+    """See ``app.Pilothouse.start``."""
     prepared = _prepare(app, request, who)
     chain = prepared.started.product
     head = app.journal.head(chain)
@@ -56,8 +56,8 @@ def start(app: Pilothouse, request: Request, who: Person) -> str:
     return prepared.run
 
 
-def rehearse(app: Pilothouse, request: Request, who: Person) -> tuple[RunState, list[str]]:
-    """See ``Pilothouse.rehearse``."""
+def rehearse(app: Workspace, request: Request, who: Person) -> tuple[RunState, list[str]]:
+    """See ``app.Pilothouse.rehearse``."""
     prepared = _prepare(app, request, who)
     journal = MemoryJournal()
     journal.append(prepared.started.product, prepared.run, [prepared.started], prepared.at)
@@ -66,7 +66,7 @@ def rehearse(app: Pilothouse, request: Request, who: Person) -> tuple[RunState, 
     return rehearse_run(prepared.run, world)
 
 
-def _prepare(app: Pilothouse, request: Request, who: Person) -> Prepared:
+def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
     configuration = config.load(app.project / "pilothouse.yml")
     product = _product(configuration, request.product)
     name = request.workflow or configuration.workflow
@@ -109,7 +109,7 @@ def _check_inputs(workflow: Workflow, request: Request) -> None:
         raise UsageError("no-such-input", f"the workflow {workflow.name} takes no version")
 
 
-def _refuse_if_busy(app: Pilothouse, request: Request, to_sha: str) -> RunState | None:
+def _refuse_if_busy(app: Workspace, request: Request, to_sha: str) -> RunState | None:
     """The resting run that this request supersedes, or None; refuses while another run holds the product (INT-4)."""
     for state in app.runs(request.product):
         if state.over:
@@ -130,7 +130,7 @@ def _branch_of(state: RunState) -> str:
     return str(act.done.facts.get("sha", "")) if act and act.done else ""
 
 
-def _run_id(app: Pilothouse, date: str) -> str:
+def _run_id(app: Workspace, date: str) -> str:
     taken = sum(1 for state in app.runs() if state.run.startswith(f"r-{date}-"))
     return f"r-{date}-{taken + 1:02d}"
 
@@ -161,7 +161,7 @@ def _outline(workflow: Workflow) -> tuple[dict[str, Json], ...]:
     return tuple(rows)
 
 
-def _pin_rollback(app: Pilothouse, product: Product, inputs: dict[str, Json]) -> dict[str, Json]:
+def _pin_rollback(app: Workspace, product: Product, inputs: dict[str, Json]) -> dict[str, Json]:
     """What a stand-alone rollback goes from and to: recorded good versions (I26), and never back from a rollback."""
     touched = [state for state in app.runs(product.name) if state.production_attempted()]
     if not touched:

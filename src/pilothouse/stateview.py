@@ -26,9 +26,9 @@ from pilothouse.render.course import (
 )
 
 if TYPE_CHECKING:
-    from pilothouse.app import Pilothouse
     from pilothouse.canonical import Json
     from pilothouse.events import Event
+    from pilothouse.workspace import Workspace
 
 SCHEMA = "pilothouse.state/1"
 
@@ -42,7 +42,7 @@ class Comparison:
     differences: tuple[statefile.Difference, ...] = ()
 
 
-def render_state_file(app: Pilothouse) -> bool:
+def render_state_file(app: Workspace) -> bool:
     """Bring state.yml to the ledger's heads; whether its bytes changed.
 
     A file that a person edited, or that cannot be rendered, is left as it is: rendering is no act and stops no run.
@@ -55,7 +55,7 @@ def render_state_file(app: Pilothouse) -> bool:
     return False
 
 
-def check_state_file(app: Pilothouse) -> None:
+def check_state_file(app: Workspace) -> None:
     """Refuse to start or advance a run while a person's edit of our keys stands in state.yml.
 
     Raises:
@@ -68,7 +68,7 @@ def check_state_file(app: Pilothouse) -> None:
         statefile.demand_unedited(statefile.NAME, existing, expected)
 
 
-def differences(app: Pilothouse) -> Comparison:
+def differences(app: Workspace) -> Comparison:
     """Where state.yml is not what was rendered at the heads that it names.
 
     Raises:
@@ -81,18 +81,18 @@ def differences(app: Pilothouse) -> Comparison:
     return Comparison(comparable=True, why="", differences=statefile.check(existing, expected))
 
 
-def view_of(app: Pilothouse) -> dict[str, Json]:
+def view_of(app: Workspace) -> dict[str, Json]:
     """The view at the ledger's heads."""
     return _view({chain: app.journal.read(chain) for chain in _chains(app)})
 
 
-def _chains(app: Pilothouse) -> list[str]:
+def _chains(app: Workspace) -> list[str]:
     if not (app.project / ".pilothouse" / "ledger.db").exists():
         return []
     return [chain for chain in app.journal.chains() if chain != "_global"]
 
 
-def _expected(app: Pilothouse, existing: str | None) -> dict[str, Json] | str:
+def _expected(app: Workspace, existing: str | None) -> dict[str, Json] | str:
     """The view at the heads that the file names, or why there is none."""
     header = statefile.read(existing).get("pilothouse")
     if not isinstance(header, dict) or not isinstance(header.get("heads"), dict):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 from typer.core import TyperGroup
 
 from pilothouse.cli import nouns, verbs
 from pilothouse.cli.surface import Surface
-from pilothouse.cli.tree import PROG, app, new_app
+from pilothouse.cli.tree import PROG, app, name_of, names, new_app
 from pilothouse.errors import EXIT_DONE, UsageError
-
-if TYPE_CHECKING:
-    from typer.models import CommandInfo
 
 __all__ = ["PROG", "group", "invoke", "names", "nouns", "verbs"]
 
@@ -30,21 +25,11 @@ def group(only: str = "") -> TyperGroup:
     chosen = new_app("") if only else app
     if only:
         chosen.registered_callback = app.registered_callback
-        chosen.registered_commands = [item for item in app.registered_commands if _name(item) == only]
+        chosen.registered_commands = [item for item in app.registered_commands if name_of(item) == only]
         chosen.registered_groups = [item for item in app.registered_groups if item.name == only]
     made = typer.main.get_command(chosen)
     assert isinstance(made, TyperGroup)  # there is a callback, so it is a group even with one command
     return made
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or str(getattr(command.callback, "__name__", ""))
-
-
-def names() -> tuple[str, ...]:
-    """The names of the commands."""
-    verbs_named = tuple(_name(command) for command in app.registered_commands)
-    return (*verbs_named, *(str(item.name) for item in app.registered_groups))
 
 
 def invoke(surface: Surface, rest: list[str]) -> int:

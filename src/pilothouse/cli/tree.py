@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from typer.models import CommandInfo
 
 from pilothouse import __version__
 
@@ -82,3 +83,14 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+def name_of(command: CommandInfo) -> str:
+    """The name of a command as it is typed."""
+    return command.name or str(getattr(command.callback, "__name__", ""))
+
+
+def names() -> tuple[str, ...]:
+    """The names of the commands."""
+    verbs_named = tuple(name_of(command) for command in app.registered_commands)
+    return (*verbs_named, *(str(item.name) for item in app.registered_groups))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pilothouse.cli.tree import Approvals, Detach, DryRun, Reason, Run, Version, app
+from pilothouse.cli.tree import Approvals, Detach, DryRun, Reason, Run, Version, app, names
 
 
 @app.command()
@@ -32,7 +32,6 @@ def ship(
     """
     from pilothouse.app import Request
     from pilothouse.cli import shipping
-    from pilothouse.cli.commands import names
 
     if len(product) > 1:
         words = ["ship", *product, *([version] if version else [])]
@@ -109,7 +108,6 @@ def say(
       pilothouse "ship acme to production"
     """
     from pilothouse.cli import shipping
-    from pilothouse.cli.commands import names
 
     heard = [*words, *([version] if version else [])]
     return shipping.say(ctx.obj, heard, detach=detach, approvals=approvals, dry_run=dry_run, commands=names())

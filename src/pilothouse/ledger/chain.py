@@ -130,7 +130,7 @@ def decode(data: bytes, *, upcasts: Mapping[int, Upcast] = UPCASTS) -> Event:
 _UPGRADE = "Install the Pilothouse that wrote this ledger, or a newer one; nothing was changed."
 
 
-def verify(entries: Iterable[Row], chain: str, head: str | None = None) -> Verification:  # noqa: C901 - one pass, lean
+def verify(entries: Iterable[Row], chain: str, head: str | None = None) -> Verification:
     """Find every edit, drop, swap, fork and truncation in a chain.
 
     Args:

@@ -52,7 +52,7 @@ _ACCESS = "Check that the folder exists, is on a local disk and is writable."
 _KEEP = "Nothing was changed. Keep the file, and restore a backup or an export; see: pilothouse audit verify"
 
 
-def _error(path: Path, error: sqlite3.Error) -> LedgerError:  # noqa: PLR0911 - a table
+def _error(path: Path, error: sqlite3.Error) -> LedgerError:
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_FULL:
             hint = "Nothing was written. Free some space, then: pilothouse resume"
