@@ -22,7 +22,7 @@ from pilothouse.harbour.history import checkout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RATES = {"staging": 10.0, "production": 40.0}  # requests a second
+RATES = {"staging": 5.0, "production": 25.0}  # requests a second
 PAGES = ("/", "/items", "/items?q=anchor")
 START_SECONDS = 10
 DRAIN_SECONDS = 2
