@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +48,16 @@ def examine(project: Path | None, environ: Mapping[str, str] | None = None) -> t
         environ: the conductor's environment.
     """
     env = os.environ if environ is None else environ
-    checks = [_platform(), _python(), *_tools(env)]
+    checks = [_platform(), _python()]
     try:
         folder = find_project(project or Path.cwd())
     except PilothouseError as error:
-        return (*checks, Check("project", WARN if project is None else BAD, error.message, error.hint))
-    return (*checks, *_project(folder, env))
+        return (
+            *checks,
+            *_tools(env, gh=WARN),
+            Check("project", WARN if project is None else BAD, error.message, error.hint),
+        )
+    return (*checks, *_tools(env, gh=BAD), *_project(folder, env))
 
 
 def _platform() -> Check:
@@ -70,9 +74,11 @@ def _python() -> Check:
     return Check("python", OK, told)
 
 
-def _tools(env: Mapping[str, str]) -> Iterator[Check]:
-    for name in ("git", "gh"):
-        yield _versioned(name, env)
+def _tools(env: Mapping[str, str], *, gh: str) -> Iterator[Check]:
+    """What is installed; ``gh`` says how bad its absence is (a project's forge needs it)."""
+    yield _versioned("git", env)
+    forge = _versioned("gh", env)
+    yield replace(forge, level=gh) if forge.level == BAD else forge
     found = shutil.which("ssh-keygen", path=env.get("PATH"))
     hint = "" if found else "install OpenSSH's client; signatures on approvals need it"
     yield Check("ssh-keygen", OK if found else WARN, found or "not found", hint)

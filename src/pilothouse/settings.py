@@ -158,10 +158,13 @@ class WatchRule:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """How long undoing takes (minutes, told on the card), and whether a restore that loses data asks again."""
+    """How long undoing takes (minutes, told on the card), and which restores ask a person again.
+
+    ``auto``: one that loses data asks; ``ask``: every one does.
+    """
 
     minutes: int = 5
-    restore: str = "ask"
+    restore: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

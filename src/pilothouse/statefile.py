@@ -35,7 +35,7 @@ _Path: TypeAlias = tuple[str, ...]
 
 _HEADER = """\
 # What pilothouse knows, rendered from its ledger. Read it freely; write your own keys and comments freely.
-# The keys that pilothouse renders are read back only by: pilothouse state adopt
+# The keys that pilothouse renders are its own: an edit of them stops the next run (see: pilothouse state check).
 """
 
 
@@ -108,7 +108,7 @@ def demand_unedited(path: str, existing: str | None, expected_at_head: View) -> 
     )
     if len(differences) > _MOST_TOLD:
         told += f"; and {len(differences) - _MOST_TOLD} more"
-    hint = "Put it on the record with: pilothouse state adopt; or write the ledger's value back."
+    hint = "Write the ledger's values back, or remove the file: it is rendered anew."
     raise InvalidFile(path, differences[0].line, f"was edited: {told}", hint, "state-edited")
 
 

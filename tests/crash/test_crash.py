@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,14 @@ def kill_at(boundary, step):
     return hook
 
 
+MOMENT = re.compile(r"\b\d\d:\d\d:\d\d\b")  # in the timeline of a post-mortem
+
+
 def snapshot(world, app, run):
+    return {name: MOMENT.sub("hh:mm:ss", repr(found)) for name, found in description(world, app, run).items()}
+
+
+def description(world, app, run):
     return {
         "refs": refs(world),
         "forge": {name: kept for name, kept in tables(world.folder / "forge.db").items()
@@ -75,6 +84,10 @@ def scenario_run(folder, ports, scenario, open_project, hook):
         app = open_project(world, clock=clock)
         if scenario == "rollback":
             ship(app)
+            app.close()
+            # A day later to the millisecond, however long the release took: the rollback's commits get the same dates.
+            clock = SteppingClock(clock.start + timedelta(days=1))
+            app = open_project(world, clock=clock)
         app.boundary = hook
         run = None
         for _ in range(2):
@@ -86,7 +99,10 @@ def scenario_run(folder, ports, scenario, open_project, hook):
             except Killed:
                 app.close()
                 app = open_project(world, clock=clock, boundary=hook)
-        assert standing.state.standing() == SCENARIOS[scenario]["ends"], (standing.state.refused, standing.state.branched)
+        assert standing.state.standing() == SCENARIOS[scenario]["ends"], (
+            standing.state.refused,
+            standing.state.branched,
+        )
         return snapshot(world, app, run)
     finally:
         sandbox.down(folder)

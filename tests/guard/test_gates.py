@@ -102,8 +102,10 @@ def test_policy_may_allow_a_suite_that_is_not_configured():
     assert RULES["suite-passed"]({"configured": False}, bound(Policy(unconfigured_suites="allow")))[0]
 
 
-def test_a_restore_that_loses_data_asks_unless_it_is_configured_as_automatic():
-    assert RULES["restore-lossless"]({"lossless": False}, bound(rollback=Rollback(restore="auto")))[0]
+def test_a_restore_that_loses_data_always_asks_and_every_restore_does_where_that_is_configured():
+    rule = RULES["restore-lossless"]
+    assert not rule({"lossless": False}, bound(rollback=Rollback(restore="auto")))[0]
+    assert rule({"lossless": True}, bound(rollback=Rollback(restore="ask")))[1] == "restore-asks"
 
 
 GATE = Gate("ci", "ci-green", on="ci", max_age=900)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +14,7 @@ from pilothouse import harbour
 from pilothouse.app import Pilothouse, Request, os_user
 from pilothouse.cli.deciding import ask_word, demand_person
 from pilothouse.cli.following import EXIT_INTERRUPTED, progress_of, tell
-from pilothouse.cli.surface import Surface, history
+from pilothouse.cli.surface import Surface, history, program
 from pilothouse.errors import RequestRefused, UsageError
 from pilothouse.render.course import open_checkpoint, outline, state_name, versions
 from pilothouse.render.drawing import boxed
@@ -53,6 +51,7 @@ def demonstrate(
     if ask:
         demand_person(surface)
     place = folder or Path(tempfile.mkdtemp(prefix="pilothouse-demo-"))
+    called = program()  # before the sandbox's own PATH comes in front
     world = harbour.up(place, faults=faults, scripted_approval=not ask)
     try:
         _greet(surface, world, faults)
@@ -62,7 +61,7 @@ def demonstrate(
         state = _ship(surface, app, workflow, ask=ask)
         _verified(surface, world)
         code = exit_code(state)
-        _farewell(surface, world, state, keep=keep)
+        _farewell(surface, world, state, keep=keep, called=called)
     except KeyboardInterrupt:
         surface.aside().write([BLANK, line(f" Stopped. The world's files stay in {world.folder}.")])
         code = EXIT_INTERRUPTED
@@ -148,34 +147,25 @@ def _verified(surface: Surface, world: World) -> None:
         audit_verify(inner, "", "")
 
 
-def _farewell(surface: Surface, world: World, state: RunState, *, keep: bool) -> None:
+def _farewell(surface: Surface, world: World, state: RunState, *, keep: bool, called: str) -> None:
     if surface.quiet or surface.json:
         return
     screen = surface.out()
-    screen.write(_where_to_look(world, state, keep=keep))
+    screen.write(_where_to_look(world, state, keep=keep, called=called))
     screen.write([BLANK, *(line(" ", (part, Tone.STRONG)) for part in wrap(_why(state), screen.width - 2))])
 
 
-def _where_to_look(world: World, state: RunState, *, keep: bool) -> Iterator[Line]:
-    program, folder = _program(), shlex.quote(str(world.folder))
+def _where_to_look(world: World, state: RunState, *, keep: bool, called: str) -> Iterator[Line]:
+    folder = shlex.quote(str(world.folder))
     yield BLANK
     yield line((" Look around, with other tools than ours, too:", Tone.STRONG))
-    yield line(f"   cd {shlex.quote(str(world.project))} && {program} audit show {state.run}")
+    yield line(f"   cd {shlex.quote(str(world.project))} && {called} audit show {state.run}")
     yield line(f"   git -C {shlex.quote(str(world.origin))} log --oneline --graph --all")
     yield line(f"   sqlite3 {shlex.quote(str(world.database('production')))} .tables")
     if keep:
         yield line(f"   curl -s {world.urls['production']}/version")
-        yield line(f" The servers are running. End them: {program} harbour down {folder}")
+        yield line(f" The servers are running. End them: {called} harbour down {folder}")
     yield line(f" Remove it all: rm -r {folder}")
-
-
-def _program() -> str:
-    """How this program can be called from the present shell."""
-    found = shutil.which(PROG)
-    own = Path(sys.argv[0]).resolve()
-    if (found and Path(found).resolve() == own) or own.name != PROG:
-        return PROG
-    return shlex.quote(str(own))
 
 
 def _why(state: RunState) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilothouse.cli.surface import Surface
+from pilothouse.cli.surface import Surface, program
 from pilothouse.errors import EXIT_DONE, EXIT_REFUSED
 from pilothouse.render.screen import BLANK, Line, Tone, line, padded
 from pilothouse.render.text import wrap
@@ -53,9 +53,9 @@ def _world_lines(world: World, *, detach: bool) -> Iterator[Line]:
         yield line(f"   {name:<11} ", url)
     yield line("   project     ", str(world.project))
     yield BLANK
-    yield line(f' Use it:  eval "$(pilothouse harbour env {folder})" && cd {shlex.quote(str(world.project))}')
-    yield line("          pilothouse ship acme")
-    yield line(f" End it:  pilothouse harbour down {folder}" if detach else " End it:  Ctrl-C")
+    yield line(f' Use it:  eval "$({program()} harbour env {folder})" && cd {shlex.quote(str(world.project))}')
+    yield line(f"          {program()} ship acme")
+    yield line(f" End it:  {program()} harbour down {folder}" if detach else " End it:  Ctrl-C")
 
 
 def harbour_down(surface: Surface, folder: Path) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,3 +99,12 @@ def times_of(app: Pilothouse, state: RunState) -> Times:
     from pilothouse.render.course import Times
 
     return Times.of(history(app, state))
+
+
+def program() -> str:
+    """How this program can be called from the present shell."""
+    found = shutil.which("pilothouse")
+    own = Path(sys.argv[0]).resolve()
+    if (found and Path(found).resolve() == own) or own.name != "pilothouse":
+        return "pilothouse"
+    return shlex.quote(str(own))

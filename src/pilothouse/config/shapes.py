@@ -217,7 +217,7 @@ class Latency(Shape):
 class Watch(Shape):
     """The watch after a deployment. Its window is part of what is approved and is never shortened."""
 
-    window: Duration = Field(description="how long production is watched; under 15m only with policy.allow_short_watch")
+    window: Duration = _duration("30m", "how long production is watched; under 15m only with policy.allow_short_watch")
     every: Duration = _duration("15s", "pause between two looks")
     error_rate: ErrorRate = Field(description="threshold for failed requests")
     latency: Latency = Field(description="threshold for slow requests")
@@ -228,7 +228,7 @@ class Rollback(Shape):
 
     minutes: int = Field(default=5, ge=1, le=1440, description="how long undoing takes, told on the card")
     restore: Literal["ask", "auto"] = Field(
-        default="ask", description="ask: every restore asks a person; auto: only one that loses data does"
+        default="auto", description="ask: every restore asks a person; auto: only one that loses data does"
     )
 
 

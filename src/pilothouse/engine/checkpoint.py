@@ -11,7 +11,7 @@ from pilothouse.events import CheckpointOpened, Halted
 from pilothouse.guard.approval import approval_digest
 from pilothouse.guard.decide import act_key
 from pilothouse.guard.references import Unresolved, fact_of, resolve
-from pilothouse.guard.state import MAIN, resolve_planned
+from pilothouse.guard.state import MAIN, RunState, resolve_planned
 from pilothouse.model import PlannedAct, Presence
 
 
@@ -33,7 +33,7 @@ def open_checkpoint(log: Log, checkpoint: str) -> None:
         "run": state.run,
         "checkpoint": checkpoint,
         "plan": state.plan.digest,
-        "acts": [_shown(act, log) for act in state.plan.acts if act.checkpoint == checkpoint],
+        "acts": [_shown(act, log) for act in state.plan.acts if _follows(act, state, checkpoint)],
         "pins": pins,
         "evidence": dict(sorted(_judged(log).items())),
         "exceptions": list(state.exceptions),
@@ -58,6 +58,13 @@ def _conflict(log: Log, acts: list[PlannedAct]) -> Halted | None:
             hint = "nothing was changed in production; clear what is in the way, then: pilothouse resume"
             return Halted(act.step, "conflict", f"{act.step}: {seen.detail}", hint)
     return None
+
+
+def _follows(act: PlannedAct, state: RunState, checkpoint: str) -> bool:
+    """Whether an act can still happen after this approval: what the checkpoint covers, and what needs no approval."""
+    known = state.acts.get(act.step)
+    over = act.step in state.skipped or (known is not None and known.done is not None)
+    return act.checkpoint == checkpoint or (act.checkpoint is None and not over)
 
 
 def _shown(act: PlannedAct, log: Log) -> Json:

@@ -186,19 +186,22 @@ def no_drift(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     return True, "ok", "no drift", ""
 
 
+_RESTORE = "decide: lift the hold to restore, or repair by a compensating migration"
+
+
 def restore_lossless(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
-    """Restoring the backup loses no write; or policy lets a restore lose data without asking again (RB-2)."""
+    """Restoring the backup loses no write, and the configuration does not want every restore asked for (RB-2)."""
     if facts.get("lossless") is True:
-        return True, "ok", "nothing was written since the backup", ""
+        if bound.product.rollback.restore != "ask":
+            return True, "ok", "nothing was written since the backup", ""
+        return False, "restore-asks", "restoring the backup is a person's to decide (rollback.restore: ask)", _RESTORE
     writes = facts.get("writes_since")
     told = (
         f"{writes} writes since the backup would be lost"
         if isinstance(writes, int)
         else "what would be lost is unknown"
     )
-    if bound.product.rollback.restore == "auto":
-        return True, "ok", f"{told}; configured as automatic", ""
-    return False, "restore-loses-data", told, "decide: approve the restore, or repair by a compensating migration"
+    return False, "restore-loses-data", told, _RESTORE
 
 
 RULES: Mapping[str, Rule] = {

@@ -50,10 +50,10 @@ ${staging}${production}    drift: {ignore: [database, url, port]}
       window: ${window}
       every: ${every}
       error_rate: {rise: 2, unit: points}
-      latency: {rise: 300, unit: relative, quantile: p95}
+      latency: {rise: 250, unit: points, quantile: p95}
     rollback: {minutes: 2, restore: auto}
     finalise: {delete_branch: true}
-    notify: [{channel: console}, {channel: file, path: .pilothouse/notices.jsonl}]
+    notify: [{channel: file, path: .pilothouse/notices.jsonl}]
 policy:
   checkpoint_expires: 3d
 ${approvals}  allow_short_watch: true

@@ -64,13 +64,21 @@ def _rows(
         if breaking:
             rows.append(("BREAKING", "; ".join(safe(str(item.get("summary")), 80) for item in breaking[:5])))
     rows.append(("Checked", _checked(basis)))
-    rows.append(("Risk", migrations_line(facts.get("production-migrations", {}))))
+    rows.append(("Risk", _risk(state, facts)))
     rows.append(("Undo", _undo(state, facts, product)))
     if product.watch is not None and state.started.workflow != "rollback":
         rows.append(("Watch", _watch(product)))
     rows.append(("Not verified", safe("; ".join(product.not_verified), 300) or "nothing named"))
     rows.append(("Exceptions", "; ".join(safe(item) for item in state.exceptions) or "none"))
     return rows
+
+
+def _risk(state: RunState, facts: dict[str, dict[str, Json]]) -> str:
+    if state.started.workflow != "rollback":
+        return migrations_line(facts.get("production-migrations", {}))
+    if state.started.inputs.get("backup"):
+        return "the database goes back to the backup of the release; what was written since is lost"
+    return "the database stays as it is, with its migrations applied; --restore takes it back, too"
 
 
 def _changes(contents: dict[str, Json]) -> str:

@@ -146,7 +146,7 @@ def _failure(
         actions = (
             _sentence(told.hint),
             f"Go on    {next_action(state)}",
-            f"Anew     {again} (supersedes this run)",
+            f"Anew     {again}, once a mended commit is on {state.started.base_ref}; or abort this run first",
             f"Details  pilothouse explain {told.reason_code}",
         )
         return (f"refused: {told.reason_code}",), (*_findings(step, state, now), *filter(None, actions))
