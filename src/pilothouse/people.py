@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from pilothouse import approvalfile
 from pilothouse.engine.world import iso
-from pilothouse.errors import RequestRefused, UsageError
+from pilothouse.errors import ImpossibleHistory, RequestRefused, UsageError
 from pilothouse.events import (
     Aborted,
     Approved,
     CheckpointExpired,
+    Event,
     Fact,
     HoldLifted,
     Rejected,
@@ -22,6 +23,7 @@ from pilothouse.events import (
     WordSpent,
 )
 from pilothouse.guard import approval
+from pilothouse.guard.fold import fold, step_on
 from pilothouse.guard.state import MAX_WORDS, CheckpointState, RunState
 from pilothouse.model import Person, Presence, Refuse
 
@@ -44,8 +46,23 @@ def append(app: Workspace, state: RunState, *facts: Fact) -> RunState:
         newer = app.journal.read(chain, after=state.head_seq)
         if any(event.run == state.run for event in newer):
             raise RequestRefused("run-moved", f"{state.run} went on meanwhile", "look again: pilothouse status")
-    app.journal.append(chain, state.run, facts, iso(app.clock.now()), expect=Head(head.seq, head.hash))
+    at = iso(app.clock.now())
+    _demand_possible(app, state, facts, at)
+    app.journal.append(chain, state.run, facts, at, expect=Head(head.seq, head.hash))
     return app.find(state.run)
+
+
+def _demand_possible(app: Workspace, state: RunState, facts: tuple[Fact, ...], at: str) -> None:
+    """Refuse facts that could not be read back: whatever a person asks for, the ledger stays one that folds."""
+    chain = state.started.product
+    after = fold(event for event in app.journal.read(chain) if event.run == state.run)
+    for number, fact in enumerate(facts, 1):
+        try:
+            step_on(after, Event(chain, state.head_seq + number, "", state.run, at, fact, ""))
+        except ImpossibleHistory as error:
+            raise RequestRefused(
+                "does-not-fit", f"{state.run} is {state.standing()}: {error.message}", "see: pilothouse status"
+            ) from error
 
 
 def open_checkpoint(state: RunState) -> tuple[str, CheckpointState]:
@@ -55,7 +72,7 @@ def open_checkpoint(state: RunState) -> tuple[str, CheckpointState]:
         RequestRefused: none does.
     """
     for name, known in state.checkpoints.items():
-        if known.opened is not None and known.approved is None and not known.closed:
+        if known.opened is not None and known.approved is None and not known.closed and not state.over:
             return name, known
     standing = state.standing()
     raise RequestRefused("nothing-to-approve", f"{state.run} is {standing}; nothing waits for approval",
