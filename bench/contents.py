@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import measure
+
 from pilothouse import config
 from pilothouse.app import SystemClock
 from pilothouse.harbour.projectfile import Project
@@ -95,7 +96,7 @@ def _clone(folder: Path) -> tuple[Path, str, str]:
 
 
 def _stream() -> Iterator[bytes]:
-    chance = random.Random(18_000)  # noqa: S311 - a repeatable history
+    chance = random.Random(18_000)
     yield _commit(1, "refs/heads/main", "chore: begin", [], [*_files(chance), *_project()])
     mark, tip = 1, 1
     while mark - 1 < COMMITS:

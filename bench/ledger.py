@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import measure
+
 from pilothouse.canonical import digest
 from pilothouse.events import Observed
 from pilothouse.ledger.chain import verify

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import measure
+
 import release
 from pilothouse import harbour as sandbox
 

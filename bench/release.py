@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import measure
+
 from pilothouse import harbour as sandbox
 
 ROUNDS = 3

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import contents
-import ledger
 import measure
 import recovery
-import release
 import startup
+
+import ledger
+import release
 
 
 def _startup(folder: Path) -> list[measure.Row]:

@@ -37,6 +37,7 @@ _ENGINE = "engine/test_engine.py::"
 _ACTS = "tools/test_git_acts.py::"
 _HARBOUR = "tools/test_harbour_tools.py::"
 _DEPLOY = "tools/test_deploy.py::"
+_APPROVALS = "release/test_approvals.py::"
 _WORDS = "guard/test_approval.py::"
 _TERMINAL = "cli/test_approving.py::"
 _KILL = "crash/test_kill.py::"
@@ -200,6 +201,7 @@ REQUIREMENTS: dict[str, Requirement] = {
         (
             _WORDS + "test_the_last_word_is_never_drawn_again", _WORDS + "test_only_the_exact_word_matches",
             _WORDS + "test_the_exact_word_matches_until_it_expires", _TERMINAL + "test_the_right_word_typed_exactly_approves",
+            _APPROVALS + "test_the_right_word_approves_exactly_this_card_and_is_written_down_only_when_spent",
             "cli/test_status.py::test_the_word_is_nowhere_in_what_status_prints",
         ),
     ),
@@ -207,6 +209,8 @@ REQUIREMENTS: dict[str, Requirement] = {
         "A wrong entry spends the word, three reject, ABORT ends the run; rejection, abort and expiry are durable.",
         (
             _TERMINAL + "test_anything_but_the_word_is_spent_and_approves_nothing",
+            _APPROVALS + "test_words_are_exact_single_use_and_three_wrong_ones_end_the_run",
+            _APPROVALS + "test_abort_as_the_word_and_a_rejection_are_durable",
             _TERMINAL + "test_abort_at_the_prompt_ends_the_run",
             _TERMINAL + "test_leaving_the_prompt_approves_nothing",
             "guard/test_fold.py::test_three_wrong_words_are_counted_and_a_late_right_one_is_not",
@@ -220,6 +224,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _WORDS + "test_an_approval_of_other_contents_has_another_digest",
             _ENGINE + "test_a_pin_that_changed_voids_the_approval_and_the_card_shows_the_difference",
             _ENGINE + "test_what_the_run_moved_itself_voids_nothing",
+            _APPROVALS + "test_the_right_word_approves_exactly_this_card_and_is_written_down_only_when_spent",
             "guard/test_fold.py::test_a_changed_plan_voids_the_approval_and_the_checkpoint_opens_again", _FAULTS,
         ),
     ),
@@ -230,8 +235,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             "render/test_timeline.py::test_a_card_is_wrapped_in_its_frame_and_never_cut",
             "render/test_svg.py::test_markup_that_strangers_wrote_is_text",
             "tools/test_text.py::test_controls_and_bidirectional_marks_are_spelt_out",
+            _APPROVALS + "test_hostile_text_is_shown_escaped_and_marked_on_the_card",
         ),
-        "part", "look-alike letters are not marked; no test feeds hostile text to the card itself",
+        "part", "look-alike letters are not marked",
     ),
     "APR-6": Requirement(
         "No pipe can approve; a scripted approval covers exactly what it names, and never a card that changed.",
@@ -239,8 +245,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             _TERMINAL + "test_a_pipe_cannot_approve_and_draws_no_word",
             _WORDS + "test_a_scripted_approval_covers_exactly_what_it_names",
             _WORDS + "test_a_scripted_approval_never_covers_a_checkpoint_that_opened_again", _SHIPS,
+            _APPROVALS + "test_an_approvals_file_in_the_working_tree_opens_nothing",
         ),
-        "part", "signatures, chat, web and MCP; that the file is read from the base ref and not from disk has no test of its own",
+        "part", "signatures, chat, web and MCP",
     ),
     # --- watch and rollback -----------------------------------------------------------------------------------------
     "RB-2": Requirement(
@@ -248,7 +255,7 @@ REQUIREMENTS: dict[str, Requirement] = {
         "opens an issue with a post-mortem; a restore that loses data asks.",
         (
             _FAULTS, _RELEASE + "test_a_rollback_after_a_migration_restores_the_database",
-            "guard/test_gates.py::test_a_restore_that_loses_data_asks_unless_it_is_configured_as_automatic",
+            "guard/test_gates.py::test_a_restore_that_loses_data_always_asks_and_every_restore_does_where_that_is_configured",
             "tools/test_drafts.py::test_an_issue_and_its_postmortem_carry_cause_and_timeline",
         ),
         "part", "a database is restored wherever a migration was tried, also where the code alone would do",

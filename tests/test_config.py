@@ -70,7 +70,7 @@ def test_defaults_are_the_careful_ones() -> None:
     read = config.parse(MINIMAL)
     acme = read.products["acme"]
     assert (acme.title, acme.base, acme.forge, acme.watch, acme.delete_branch) == ("acme", "main", None, None, False)
-    assert acme.rollback.restore == "ask"
+    assert acme.rollback.restore == "auto"
     assert acme.environments["production"].health.allow_private is False
     assert read.policy == settings.Policy()
     assert read.workflow == "release"
@@ -100,7 +100,7 @@ def test_what_a_workflow_sees_follows_the_configuration() -> None:
     assert seen["release_labels"] == ["next-release"]
     assert seen["blocker_labels"] == ["critical", "high"]
     assert seen["watch"] == {"window_ms": 6000, "every_ms": 1000}
-    assert (seen["rollback_restore_asks"], bare["rollback_restore_asks"]) == (False, True)
+    assert (seen["rollback_restore_asks"], bare["rollback_restore_asks"]) == (False, False)
     assert (bare["has_database"], bare["has_staging"], bare["has_forge"]) == (False, False, False)
 
 

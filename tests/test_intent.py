@@ -254,7 +254,9 @@ def test_a_workflow_that_is_not_there_is_named_not_replaced() -> None:
 
 def test_without_products_the_answer_says_how_to_begin() -> None:
     assert parse("ship it", []) == Unknown(
-        "pilothouse.yml names no product yet", ("describe one in pilothouse.yml: docs/configuration.md",), "unknown-product"
+        "pilothouse.yml names no product yet",
+        ("describe one in pilothouse.yml: docs/configuration.md",),
+        "unknown-product",
     )
 
 

@@ -144,7 +144,7 @@ def test_an_edited_value_is_noticed_with_its_line_and_both_values() -> None:
     assert caught.value.line == difference.line
     assert '"9.9.9"' in caught.value.message
     assert '"1.3.0"' in caught.value.message
-    assert "adopt" in caught.value.hint
+    assert "rendered anew" in caught.value.hint
     demand_unedited("state.yml", text, VIEW)
 
 

@@ -35,7 +35,8 @@ def test_a_tool_that_is_too_old_is_named_with_the_version_that_is_needed(tmp_pat
 
 
 def test_a_missing_tool_is_bad_and_says_what_to_install(tmp_path: Path) -> None:
-    found = {check.name: check for check in doctor.examine(None, {"PATH": str(tmp_path)})}
+    project(tmp_path / "p", story.done(lately()))
+    found = {check.name: check for check in doctor.examine(tmp_path / "p", {"PATH": str(tmp_path)})}
     assert (found["gh"].level, found["gh"].hint) == ("bad", "install gh 2.20 or later")
 
 

@@ -65,7 +65,9 @@ def _files(world, ref):
 def _forge(world):
     file = world.folder / "forge.db"
     # An issue's body tells the run's timeline to the second: its title, labels and number must do.
-    threads = rows(file, "SELECT number, kind, title, author, state, labels, head, base, draft FROM threads ORDER BY number")
+    threads = rows(
+        file, "SELECT number, kind, title, author, state, labels, head, base, draft FROM threads ORDER BY number"
+    )
     wrote = [
         (entry["method"], timeless(entry["target"]))
         for entry in map(json.loads, (world.folder / "forge.jsonl").read_text().splitlines())

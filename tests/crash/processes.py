@@ -50,7 +50,9 @@ def _folder(pid):
 
 
 def _from_ps():
-    told = subprocess.run(["ps", "-axo", "pid=,ppid=,pgid=,state=,command="], check=True, capture_output=True, text=True)
+    told = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,pgid=,state=,command="], check=True, capture_output=True, text=True
+    )
     for line in told.stdout.splitlines():
         pid, parent, group, state, *command = line.split(None, 4)
         if not state.startswith("Z"):

@@ -271,5 +271,3 @@ def test_the_look_at_processes_sees_a_child_that_outlives_its_parent(world):
             parent.kill()
     finally:
         os.kill(orphan.pid, signal.SIGKILL)
-
-

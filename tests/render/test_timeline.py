@@ -70,7 +70,7 @@ def test_a_refusal_lists_every_blocker_with_its_evidence_and_what_to_do() -> Non
     assert "web-test (failure) (evidence e-002" in text
     assert "#240 Prices are wrong (evidence e-003" in text
     assert f"pilothouse resume {story.RUN}" in text
-    assert "pilothouse ship acme (supersedes this run)" in text
+    assert "pilothouse ship acme, once a mended commit is on main" in text
     assert "pilothouse explain ci-red" in text
 
 
