@@ -50,7 +50,9 @@ def rows(folder: Path) -> list[measure.Row]:
     note = f"{COMMITS} commits; {logs} log process{'' if logs == 1 else 'es'}"
     return [
         measure.Row("git.contents / raw git log (CPU)", statistics.median(ratios), 2.5, note=note),
-        measure.Row("git log processes of git.contents", logs, 1, unit="", note="counted by a git on the PATH that writes"),
+        measure.Row(
+            "git log processes of git.contents", logs, 1, unit="", note="counted by a git on the PATH that writes"
+        ),
     ]
 
 

@@ -35,7 +35,9 @@ def _fact(number: int) -> Observed:
         "url": "https://staging.acme.test/", "checks": [{"name": "unit", "state": "success"}, {"name": "lint", "state": "success"}],
     }  # fmt: skip
     arguments = {"suite": "e2e", "sha": sha256(str(number).encode()).hexdigest()[:40], "environment": "staging"}
-    return Observed("e2e", f"e-{number:05d}", "tests.run", arguments, facts, digest(facts), "0" * 40, f"e2e: {number} of {number}")
+    return Observed(
+        "e2e", f"e-{number:05d}", "tests.run", arguments, facts, digest(facts), "0" * 40, f"e2e: {number} of {number}"
+    )
 
 
 def _now(number: int = 0) -> str:

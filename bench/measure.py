@@ -63,7 +63,7 @@ def run(
         SystemExit: it ended with another code than one of ``codes``; its output is shown.
     """
     began = time.monotonic()
-    with (Path(os.devnull).open("wb")) as nothing:
+    with Path(os.devnull).open("wb") as nothing:
         process = subprocess.Popen(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=nothing, stderr=nothing)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

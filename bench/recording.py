@@ -38,7 +38,9 @@ def recording() -> None:
     """Put the pen into the places through which everything goes."""
     run, get, sleep, remove = child.run, web.get, time.sleep, shutil.rmtree
 
-    def noted_run(argv: Any, *, cwd: Path, env: Any, timeout: float, stdin: bytes = b"", output_cap: int = 1_000_000) -> Any:
+    def noted_run(
+        argv: Any, *, cwd: Path, env: Any, timeout: float, stdin: bytes = b"", output_cap: int = 1_000_000
+    ) -> Any:
         words = list(argv)
         if "--input" in words:
             body = Path(words[words.index("--input") + 1])

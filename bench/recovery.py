@@ -36,7 +36,13 @@ def rows(folder: Path) -> list[measure.Row]:
     start = statistics.median(cold)
 
     def row(name: str, found: Sequence[float], budget: float | None = 1, note: str = "") -> measure.Row:
-        return measure.Row(f"kill -9 {name} to a new event, beyond a cold start", statistics.median(found) - start, budget, unit="s", note=note)
+        return measure.Row(
+            f"kill -9 {name} to a new event, beyond a cold start",
+            statistics.median(found) - start,
+            budget,
+            unit="s",
+            note=note,
+        )
 
     return [
         row("between acts", looking),
