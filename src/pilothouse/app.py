@@ -59,7 +59,9 @@ class Pilothouse(Workspace):
             RequestRefused: the product is busy, or there is nothing to roll back.
         """
         from pilothouse import starting
+        from pilothouse.stateview import check_state_file
 
+        check_state_file(self)
         return starting.start(self, request, who)
 
     def rehearse(self, request: Request, who: Person) -> tuple[RunState, list[str]]:
@@ -156,7 +158,9 @@ class Pilothouse(Workspace):
             UsageError: nothing to resume, or an exception without its reason.
         """
         from pilothouse import people
+        from pilothouse.stateview import check_state_file
 
+        check_state_file(self)
         return people.resume(self, self.find(run), who, lift_hold=lift_hold, settle=settle, reason=reason)
 
     def approve(self, run: str, who: Person, ask: Callable[[str, str], str]) -> RunState:
@@ -166,7 +170,9 @@ class Pilothouse(Workspace):
             RequestRefused: nothing waits, the word was wrong or late, the checkpoint expired.
         """
         from pilothouse import people
+        from pilothouse.stateview import check_state_file
 
+        check_state_file(self)
         return people.approve(self, self.find(run), who, ask)
 
     def approve_scripted(self, state: RunState, checkpoint: str) -> bool:

@@ -4,6 +4,7 @@ PilothouseError                 every failure that a person may see: reason code
 ├── UsageError            2     the command line asks for something that does not exist
 │   └── InvalidFile       2     a file is not what its schema says: path, line, what was expected
 ├── RequestRefused       20     the request cannot start: busy product, nothing to release, wrong environment
+│   └── RunEnded         40     what a person did just now ended the run: ABORT, the third wrong word, an expiry
 ├── ToolFailed           20     a tool could not do its work; the engine turns it into a Failed or Refused event
 │   └── Unreachable      20     the other side did not answer; what it holds is unknown
 └── LedgerError          50     the truth cannot be written or read; nothing may move
@@ -70,6 +71,12 @@ class RequestRefused(PilothouseError):
     """The request is well-formed, but may not start now."""
 
     exit_code = EXIT_REFUSED
+
+
+class RunEnded(RequestRefused):
+    """What was done just now ended the run for good."""
+
+    exit_code = EXIT_ABORTED
 
 
 class ToolFailed(PilothouseError):

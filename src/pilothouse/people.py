@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse import approvalfile
 from pilothouse.engine.world import iso
-from pilothouse.errors import ImpossibleHistory, RequestRefused, UsageError
+from pilothouse.errors import ImpossibleHistory, RequestRefused, RunEnded, UsageError
 from pilothouse.events import (
     Aborted,
     Approved,
@@ -93,7 +93,12 @@ def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, st
     word = secrets.choice(approval.drawable(_last_word(app, state)))
     until = iso(now + approval.WORD_LIFE)
     state = append(app, state, WordDrawn(name, opened.approval_digest, who.channel, until))
-    entered = ask(opened.card, word)
+    try:
+        entered = ask(opened.card, word)
+    except BaseException:
+        # Left at the prompt: the word is spent, so that it is never drawn next time.
+        append(app, state, WordSpent(name, opened.approval_digest, word, "", matched=False, channel=who.channel))
+        raise
     matched = approval.entry_matches(word, entered, until, app.clock.now())
     spent = WordSpent(name, opened.approval_digest, word, entered[:64], matched, who.channel)
     if matched:
@@ -108,11 +113,11 @@ def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, st
 def _not_matched(app: Workspace, state: RunState, name: str, spent: WordSpent, who: Person) -> RunState:
     if spent.entered == approval.ABORT:
         append(app, state, spent, Aborted(who.identity, who.channel, "ABORT was entered at the checkpoint"))
-        raise RequestRefused("aborted", f"{state.run} is aborted, as you asked")
-    wrong = state.checkpoints[name].wrong_words + (0 if spent.entered in {"", spent.presented} else 1)
+        raise RunEnded("aborted", f"{state.run} is aborted, as you asked")
+    wrong = state.checkpoints[name].wrong_words + (0 if spent.entered == spent.presented else 1)
     if wrong >= MAX_WORDS:
         append(app, state, spent, Rejected(name, who.identity, who.channel, f"{MAX_WORDS} wrong words"))
-        raise RequestRefused("words-spent", f"{MAX_WORDS} words were entered wrongly; {state.run} is rejected")
+        raise RunEnded("words-spent", f"{MAX_WORDS} words were entered wrongly; {state.run} is rejected")
     append(app, state, spent)
     left = MAX_WORDS - wrong
     if spent.entered == spent.presented:

@@ -79,8 +79,7 @@ def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
     inputs: dict[str, Json] = {"version": request.version, **request.inputs}
     pinned = _pin_rollback(app, product, inputs) if name == "rollback" else tools.observe("git.base", {}).facts
     gives_way = _refuse_if_busy(app, request, str(pinned["to_sha"]))
-    if gives_way is not None:
-        inputs["superseded_branch"] = _branch_of(gives_way)
+    inputs["superseded_branch"] = "" if name == "rollback" else _left_branch(app, product.name)
     run = _run_id(app, now.strftime("%Y-%m-%d"))
     started = Started(
         product=product.name, workflow=name, workflow_source=workflow.source, config_source=configuration.source,
@@ -125,9 +124,13 @@ def _refuse_if_busy(app: Workspace, request: Request, to_sha: str) -> RunState |
     return None
 
 
-def _branch_of(state: RunState) -> str:
-    act = state.acts.get("branch")
-    return str(act.done.facts.get("sha", "")) if act and act.done else ""
+def _left_branch(app: Workspace, product: str) -> str:
+    """The release commit that the latest release left on its branch unmerged: rejected, undone or superseded."""
+    for state in reversed(app.runs(product)):
+        branch, merge = state.acts.get("branch"), state.acts.get("merge")
+        if branch and branch.done:
+            return "" if merge and merge.done else str(branch.done.facts.get("sha", ""))
+    return ""
 
 
 def _run_id(app: Workspace, date: str) -> str:

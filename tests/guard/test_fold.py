@@ -147,7 +147,7 @@ def test_three_wrong_words_are_counted_and_a_late_right_one_is_not():
         drawn = e.WordDrawn("go", CARD.approval_digest, "terminal", START.isoformat())
         return drawn, e.WordSpent("go", CARD.approval_digest, "SHIP", entered, matched=False, channel="terminal")
 
-    state = fold(chained(started(), PLAN, CARD, *word("ship"), *word("SHIP"), *word(""), *word("DEPLOY")))
+    state = fold(chained(started(), PLAN, CARD, *word("ship"), *word("SHIP"), *word("DEPLOY")))
     assert state.checkpoints["go"].wrong_words == 2
     assert state.last_word == "SHIP"
 

@@ -121,8 +121,8 @@ def test_evidence_outlives_its_age_and_is_looked_for_again():
     assert judge(GATE, state, bound(), START + timedelta(minutes=15)).passed
     late = START + timedelta(minutes=16)
     assert judge(GATE, state, bound(), late).reason_code == "evidence-too-old"
-    assert to_look_again([GATE], state, late) == ("ci",)
-    assert to_look_again([GATE], state, START + timedelta(minutes=15)) == ()
+    assert to_look_again([GATE], state, bound(), late) == ("ci",)
+    assert to_look_again([GATE], state, bound(), START + timedelta(minutes=15)) == ()
 
 
 def test_evidence_from_the_future_is_not_trusted():
@@ -144,5 +144,5 @@ def test_a_failed_gate_is_looked_at_again_after_a_resume():
     red = observed("ci", "e-001", checks(unit="failure", lint="success"), sha=SHA)
     judged = e.Judged("ready", "ci", passed=False, reason_code="ci-red", message="", evidence=("e-001",))
     rest = e.Refused("ready", "ci-red", "", "", ())
-    assert to_look_again([GATE], state_with(red, judged, rest), START) == ()
-    assert to_look_again([GATE], state_with(red, judged, rest, e.Resumed("ceo", "t")), START) == ("ci",)
+    assert to_look_again([GATE], state_with(red, judged, rest), bound(), START) == ()
+    assert to_look_again([GATE], state_with(red, judged, rest, e.Resumed("ceo", "t")), bound(), START) == ("ci",)

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from pilothouse.app import Request, os_user
-from pilothouse.errors import RequestRefused
+from pilothouse.errors import InvalidFile, RequestRefused
 from pilothouse.harbour import fault
 from pilothouse.ledger.chain import verify
 from shipping import follow, refs, rows, ship, state_of, tables, working_tree
@@ -249,3 +249,42 @@ def merge_by_hand(world, tmp_path):
     )
     run("merge", "-q", "-X", "ours", "--no-edit", "origin/release/acme/v1.4.0")
     run("push", "-q", "origin", "HEAD:main")
+
+
+def test_after_a_rejection_the_next_release_of_that_version_builds_on_what_was_left(harbour, conduct):
+    world = harbour(scripted_approval=False)
+    app = conduct(world)
+    first = app.start(Request("acme"), WHO)
+    assert app.follow(first).wait.checkpoint == "go"
+    app.reject(first, WHO, "not today")
+    left = refs(world)["refs/heads/release/acme/v1.4.0"].strip()
+    second = app.start(Request("acme"), WHO)
+    assert app.follow(second).wait.checkpoint == "go"
+    head = refs(world)["refs/heads/release/acme/v1.4.0"].strip()
+    assert git(world, "merge-base", "--is-ancestor", left, head) == ""  # forward only, never forced
+
+
+def test_after_a_rollback_the_mended_version_ships(harbour, conduct, tmp_path):
+    world = harbour("production-unhealthy")
+    app = conduct(world)
+    assert ship(app).state.standing() == "rolled-back"
+    fault(world.folder, "production-unhealthy", on=False)
+    push_to_main(world, tmp_path)
+    wait_for_ci(world)
+    state = ship(app).state
+    assert state.standing() == "done", (state.refused, state.halted, state.branched)
+    assert answer(world)["version"] == "1.4.0"
+
+
+def test_an_edited_state_file_stops_the_next_run_with_the_difference(harbour, conduct):
+    world = harbour(scripted_approval=False)
+    app = conduct(world)
+    run = app.start(Request("acme"), WHO)
+    app.follow(run)
+    file = world.project / "state.yml"
+    file.write_text(file.read_text().replace("version: 1.3.0", "version: 7.7.7"))
+    with pytest.raises(InvalidFile) as refusal:
+        app.resume(run, WHO)
+    assert refusal.value.reason_code == "state-edited"
+    assert "7.7.7" in refusal.value.message
+    assert "1.3.0" in refusal.value.message

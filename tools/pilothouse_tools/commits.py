@@ -172,7 +172,10 @@ class Contents:
         if not footer and not mark:
             return False
         migration = " ".join(footer.group(1).split()) if footer else ""
-        self._add("breaking", {"summary": summary[:_SUMMARY], "migration": migration[:2000], "number": number})
+        self._add(
+            "breaking",
+            {"summary": summary[:_SUMMARY], "migration": migration[:2000], "number": number, "sha": commit.sha},
+        )
         return True
 
     def _enter_merge(self, merge: Commit) -> bool:

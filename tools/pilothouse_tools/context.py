@@ -79,7 +79,8 @@ class Context:
         home = home or self.scratch / "home"
         home.mkdir(parents=True, exist_ok=True)
         chosen = {name: self.environ[name] for name in (*_PASSED_ON, *names) if name in self.environ}
-        return {**chosen, "HOME": str(home), "TMPDIR": str(home)}
+        # A checkout lies below the user's clone: git in a child must not find that clone's repository above it.
+        return {**chosen, "HOME": str(home), "TMPDIR": str(home), "GIT_CEILING_DIRECTORIES": str(self.scratch)}
 
     def environment(self, name: str) -> Environment:
         """The settings of one environment. Raises ToolFailed("bad-argument")."""

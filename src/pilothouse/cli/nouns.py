@@ -13,7 +13,7 @@ from pilothouse.errors import UsageError
 
 @audit.command("show")
 def audit_show(ctx: typer.Context, run: Run = "") -> int:
-    r"""Every event of a run, one a line.
+    """Every event of a run, one a line.
 
     \b
     Example:
@@ -32,7 +32,7 @@ def audit_verify(
     ] = "",
     product: Annotated[str, typer.Option("--product", metavar="NAME", help="Only this product's chain.")] = "",
 ) -> int:
-    r"""Recompute every hash, offline; exit 50 where one does not fit.
+    """Recompute every hash, offline; exit 50 where one does not fit.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def audit_verify(
 
 @state.command("show")
 def state_show(ctx: typer.Context) -> int:
-    r"""The view of all products, from the ledger.
+    """The view of all products, from the ledger.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def state_show(ctx: typer.Context) -> int:
 
 @state.command("check")
 def state_check(ctx: typer.Context) -> int:
-    r"""Whether state.yml is what the ledger says; exit 20 if not.
+    """Whether state.yml is what the ledger says; exit 20 if not.
 
     \b
     Example:
@@ -72,7 +72,7 @@ def state_check(ctx: typer.Context) -> int:
 
 @workflow.command("list")
 def workflow_list(ctx: typer.Context) -> int:
-    r"""The workflows there are.
+    """The workflows there are.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def workflow_list(ctx: typer.Context) -> int:
 
 @workflow.command("check")
 def workflow_check(ctx: typer.Context) -> int:
-    r"""Whether every workflow is sound; exit 2 where one is not.
+    """Whether every workflow is sound; exit 2 where one is not.
 
     \b
     Example:
@@ -98,7 +98,7 @@ def workflow_check(ctx: typer.Context) -> int:
 
 @workflow.command("show")
 def workflow_show(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
-    r"""A workflow, phase by phase.
+    """A workflow, phase by phase.
 
     \b
     Example:
@@ -111,7 +111,7 @@ def workflow_show(ctx: typer.Context, name: Annotated[str, typer.Argument(metava
 
 @workflow.command("graph")
 def workflow_graph(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> int:
-    r"""A workflow as a Mermaid flowchart.
+    """A workflow as a Mermaid flowchart.
 
     \b
     Example:
@@ -124,7 +124,7 @@ def workflow_graph(ctx: typer.Context, name: Annotated[str, typer.Argument(metav
 
 @agent.command("list")
 def agent_list(ctx: typer.Context) -> int:
-    r"""The agents there are.
+    """The agents there are.
 
     \b
     Example:
@@ -137,7 +137,7 @@ def agent_list(ctx: typer.Context) -> int:
 
 @agent.command("check")
 def agent_check(ctx: typer.Context) -> int:
-    r"""Whether every persona is sound; exit 2 where one is not.
+    """Whether every persona is sound; exit 2 where one is not.
 
     \b
     Example:
@@ -164,7 +164,7 @@ def harbour_up(
     ask: Annotated[bool, typer.Option("--ask", help="No scripted approvals: a person opens the checkpoints.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return at once; end it with harbour down.")] = False,
 ) -> int:
-    r"""Build a sandbox world and serve it until Ctrl-C.
+    """Build a sandbox world and serve it until Ctrl-C.
 
     \b
     Example:
@@ -177,7 +177,7 @@ def harbour_up(
 
 @harbour.command("down")
 def harbour_down(ctx: typer.Context, folder: Folder) -> int:
-    r"""End a world's servers; its files stay to be looked at.
+    """End a world's servers; its files stay to be looked at.
 
     \b
     Example:
@@ -195,7 +195,7 @@ def harbour_fault(
     name: Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)] = "",
     switch: Annotated[str, typer.Argument(metavar="[on|off]", show_default=False)] = "on",
 ) -> int:
-    r"""Turn a fault on or off; without a name, list them all.
+    """Turn a fault on or off; without a name, list them all.
 
     \b
     Examples:
@@ -211,7 +211,7 @@ def harbour_fault(
 
 @harbour.command("env")
 def harbour_env(ctx: typer.Context, folder: Folder) -> int:
-    r"""The variables that a shell needs to work in a world.
+    """The variables that a shell needs to work in a world.
 
     \b
     Example:

@@ -22,7 +22,7 @@ def ship(
     detach: Detach = False,
     approvals: Approvals = "",
 ) -> int:
-    r"""Ship a product, and follow the run until it waits or ends.
+    """Ship a product, and follow the run until it waits or ends.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def run(
     detach: Detach = False,
     approvals: Approvals = "",
 ) -> int:
-    r"""Start a workflow by its name: the same as ship, for CI.
+    """Start a workflow by its name: the same as ship, for CI.
 
     \b
     Example:
@@ -79,7 +79,7 @@ def rollback(
     detach: Detach = False,
     approvals: Approvals = "",
 ) -> int:
-    r"""Take production back to a recorded good version.
+    """Take production back to a recorded good version.
 
     \b
     Example:
@@ -101,7 +101,7 @@ def say(
     approvals: Approvals = "",
     version: Version = "",
 ) -> int:
-    r"""Start what plain words ask for.
+    """Start what plain words ask for.
 
     \b
     Example:
@@ -119,7 +119,7 @@ def approve(
     run: Run = "",
     detach: Annotated[bool, typer.Option("--detach", help="Only approve; do not go on with the run.")] = False,
 ) -> int:
-    r"""Read the card, type its word; only on a terminal.
+    """Read the card, type its word; only on a terminal.
 
     \b
     Example:
@@ -132,7 +132,7 @@ def approve(
 
 @app.command()
 def reject(ctx: typer.Context, run: Run = "", reason: Reason = "") -> int:
-    r"""Say no to what waits; the run is over for good.
+    """Say no to what waits; the run is over for good.
 
     \b
     Example:
@@ -145,7 +145,7 @@ def reject(ctx: typer.Context, run: Run = "", reason: Reason = "") -> int:
 
 @app.command()
 def abort(ctx: typer.Context, run: Annotated[str, typer.Argument(metavar="RUN")], reason: Reason = "") -> int:
-    r"""End a run for good; an open act still gets its outcome.
+    """End a run for good; an open act still gets its outcome.
 
     \b
     Example:
@@ -172,7 +172,7 @@ def resume(
     reason: Reason = "",
     approvals: Approvals = "",
 ) -> int:
-    r"""Go on after a refusal, a wait or a crash; nothing is done twice.
+    """Go on after a refusal, a wait or a crash; nothing is done twice.
 
     \b
     Examples:
@@ -192,7 +192,7 @@ def status(
     card: Annotated[bool, typer.Option("--card", help="Show the checkpoint's card.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw the run as an SVG picture.")] = None,
 ) -> int:
-    r"""Where the runs stand: timeline and next action.
+    """Where the runs stand: timeline and next action.
 
     \b
     Examples:
@@ -207,7 +207,7 @@ def status(
 
 @app.command()
 def explain(ctx: typer.Context, code: Annotated[str, typer.Argument(metavar="CODE")]) -> int:
-    r"""What a reason code means and what to do.
+    """What a reason code means and what to do.
 
     \b
     Example:
@@ -220,7 +220,7 @@ def explain(ctx: typer.Context, code: Annotated[str, typer.Argument(metavar="COD
 
 @app.command()
 def doctor(ctx: typer.Context) -> int:
-    r"""Check tools, credentials, project, ledger and remote.
+    """Check tools, credentials, project, ledger and remote.
 
     \b
     Example:
@@ -244,7 +244,7 @@ def demo(
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running at the end.")] = False,
 ) -> int:
-    r"""A whole release in a sandbox folder on this machine.
+    """A whole release in a sandbox folder on this machine.
 
     \b
     Examples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pilothouse.canonical import Json
-from pilothouse.engine.world import Log, evidence_fact, look_up
+from pilothouse.engine.world import Log, bound_of, evidence_fact, look_up
 from pilothouse.errors import ToolFailed
 from pilothouse.events import Judged, VerdictGiven
 from pilothouse.guard.decide import gates_of
@@ -50,7 +50,7 @@ def evidence_for(log: Log, step: Step) -> None:
     gates = gates_of(step, log.world.workflow)
     if step.asks_unless is not None:
         gates.append(log.world.workflow.gates[step.asks_unless])
-    for name in to_look_again(gates, log.state, log.world.now()):
+    for name in to_look_again(gates, log.state, bound_of(log.world, log.state), log.world.now()):
         source = log.world.workflow.step(name)
         if source.kind in {Kind.OBSERVE, Kind.DRAFT}:
             observe(log, source)

@@ -272,8 +272,8 @@ def _apply_checkpoint(state: RunState, event: e.Event) -> None:
             if known.word_open is None:
                 raise _impossible(event, "no word was drawn")
             known.word_open = None
-            # Nothing entered, or the right word too late, is no wrong entry: the word is spent all the same.
-            known.wrong_words += 0 if fact.matched or fact.entered in {"", fact.presented} else 1
+            # The right word, too late, is no wrong entry: it is spent, and a new one may be drawn.
+            known.wrong_words += 0 if fact.matched or fact.entered == fact.presented else 1
             state.last_word = fact.presented
             if known.wrong_words > MAX_WORDS:
                 raise _impossible(event, "more words were spent than a checkpoint has")

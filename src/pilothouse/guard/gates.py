@@ -257,14 +257,14 @@ def is_stale(gate: Gate, evidence: Evidence, now: datetime) -> bool:
     return age > timedelta(seconds=gate.max_age) or age < timedelta(seconds=-60)
 
 
-def to_look_again(gates: list[Gate], state: RunState, now: datetime) -> tuple[str, ...]:
-    """The observe steps whose evidence these gates need afresh: too old, or failing before the last resume."""
+def to_look_again(gates: list[Gate], state: RunState, bound: Bound, now: datetime) -> tuple[str, ...]:
+    """The observe steps whose evidence these gates need afresh: too old, or failing and from before the last resume."""
     steps: list[str] = []
     for gate in gates:
         evidence = state.evidence.get(gate.on)
         if evidence is None or gate.on in steps:
             continue
-        failed = any(not judged.passed for (_, name), judged in state.judged.items() if name == gate.id)
-        if is_stale(gate, evidence, now) or (failed and evidence.seq < state.resumed_seq):
+        before = evidence.seq < state.resumed_seq
+        if is_stale(gate, evidence, now) or (before and not judge(gate, state, bound, now).passed):
             steps.append(gate.on)
     return tuple(steps)

@@ -19,9 +19,9 @@ _TRIES = 3  # how often a merge is made anew when the branch moves under it
 # -- release branch ---------------------------------------------------------------------------------------------------
 
 
-def _release_commit(context: Context, arguments: Arguments) -> str:
+def _release_commit(context: Context, arguments: Arguments, supersedes: str) -> str:
     """The run's release commit; the same arguments make the same sha, so the sha is the act's key."""
-    base, version, supersedes = arguments.text("base"), arguments.text("version"), arguments.text("supersedes")
+    base, version = arguments.text("base"), arguments.text("version")
     if not grammar.DATE.fullmatch(arguments.text("date")):
         raise ToolFailed("bad-argument", "git.release_branch argument 'date' is no YYYY-MM-DD")
     if supersedes and not grammar.is_sha(supersedes):
@@ -54,24 +54,35 @@ def _bumped(context: Context, base: str, version: str) -> dict[str, bytes]:
 
 
 def _probe_branch(context: Context, arguments: Arguments, _key: str) -> Probe:
-    branch, wanted = arguments.text("branch"), _release_commit(context, arguments)
+    branch, left = arguments.text("branch"), arguments.text("supersedes")
     there = context.repo.head(branch)
-    if there == wanted:
-        return Probe(Presence.APPLIED, f"{branch} is at {wanted[:12]}", {"sha": wanted, "branch": branch},
-                     {f"ref:refs/heads/{branch}": wanted})  # fmt: skip
-    if there == arguments.text("supersedes"):
+    if there in {"", left}:
         return Probe(
             Presence.ABSENT,
             f"{branch} does not exist" if not there else f"{branch} is at {there[:12]}, to be superseded",
         )
+    # Built on what an earlier run left there, where it did; else on the base alone.
+    wanted = next((sha for sha in _candidates(context, arguments) if sha == there), "")
+    if wanted:
+        return Probe(Presence.APPLIED, f"{branch} is at {wanted[:12]}", {"sha": wanted, "branch": branch},
+                     {f"ref:refs/heads/{branch}": wanted})  # fmt: skip
     return Probe(
         Presence.CONFLICT, f"{branch} is at {there[:12] or 'nothing'} on the remote, which this run did not make"
     )
 
 
 def _apply_branch(context: Context, arguments: Arguments, _permit: Permit) -> None:
-    wanted = _release_commit(context, arguments)
-    context.repo.push(f"refs/heads/{arguments.text('branch')}", wanted, arguments.text("supersedes"))
+    there = context.repo.head(arguments.text("branch"))
+    if there not in {"", arguments.text("supersedes")}:
+        raise ToolFailed("ref-moved", f"{arguments.text('branch')} appeared meanwhile", "Look at who pushed.")
+    wanted = _release_commit(context, arguments, there)
+    context.repo.push(f"refs/heads/{arguments.text('branch')}", wanted, there)
+
+
+def _candidates(context: Context, arguments: Arguments) -> list[str]:
+    """What this run's push can have left: built on the base alone, or on an earlier run's commit, too."""
+    left = arguments.text("supersedes")
+    return [_release_commit(context, arguments, there) for there in dict.fromkeys(("", left))]
 
 
 # -- merge ------------------------------------------------------------------------------------------------------------
