@@ -10,6 +10,7 @@ from pilothouse.composition import world_of
 from pilothouse.errors import InvalidFile, RequestRefused
 from pilothouse.guard.approval import ScriptedApproval
 from pilothouse.guard.state import RunState
+from pilothouse.playbook.find import list_workflows, load_templates
 
 if TYPE_CHECKING:
     from pilothouse.ports import Tools
@@ -31,6 +32,26 @@ def read_from_base(app: Workspace, state: RunState) -> tuple[ScriptedApproval, .
         return ()
     path = policy.scripted_approvals
     return parse(_text(tools, sha, path), f"{sha[:7]}:{path}")
+
+
+def made_of_base(app: Workspace, state: RunState) -> bool:
+    """Whether configuration, workflow and prompts of a run are those of its pinned commit, or shipped ones.
+
+    A standing approval was given for what is on the protected base; what somebody has edited beside it is for a person.
+    """
+    tools = world_of(app, state.run, state.started, state.started_at).tools
+    sha, started = state.started.to_sha, state.started
+    shipped = {f"prompts/{name}": text for name, text in load_templates().items()}
+    mine = {f"prompts/{name}": str(text) for name, text in started.prompts.items()}
+    workflow = f"workflows/{started.workflow}.yml"
+    mine |= {"pilothouse.yml": started.config_source, workflow: started.workflow_source}
+    known = {found.name: found for found in list_workflows()}
+    if started.workflow in known:
+        shipped[workflow] = known[started.workflow].text()
+    return all(
+        text == shipped.get(path) or text == tools.observe("git.file", {"sha": sha, "path": path}).facts["text"]
+        for path, text in mine.items()
+    )
 
 
 def named_by_policy(app: Workspace, state: RunState) -> str:

@@ -211,6 +211,7 @@ class Failed:
     message: str
     hint: str
     detail: str
+    moved: bool = True  # False: called off before it was applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +298,7 @@ class Settled:
     who: str
     channel: str
     reason: str
+    facts: JsonObject  # what the act was asked for, as what stands now
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ def approve_scripted(app: Workspace, state: RunState, checkpoint: str) -> bool:
     assert known.opened is not None
     entries = approvalfile.read_from_base(app, state)
     found = approval.scripted_applies(entries, state, checkpoint, app.clock.now())
-    if isinstance(found, Refuse):
+    if isinstance(found, Refuse) or not approvalfile.made_of_base(app, state):
         return False
     exception = f"standing approval of {found.approver} from the approvals file, until {found.expires}"
     append(app, state, Approved(
@@ -180,13 +180,17 @@ def resume(app: Workspace, state: RunState, who: Person, *, lift_hold: str, sett
 def _settled(state: RunState, settle: str, who: Person, reason: str) -> Settled:
     step, _, presence = settle.partition("=")
     act = state.acts.get(step)
-    if act is None or act.open is None:
+    # Only where the run has halted: a conductor that is inside this very act records its outcome itself.
+    if act is None or act.open is None or state.halted is None:
         raise UsageError(
-            "nothing-to-settle", f"the act {step!r} has its outcome", f"see: pilothouse status {state.run}"
+            "nothing-to-settle", f"the act {step!r} awaits no settlement", f"see: pilothouse status {state.run}"
         )
     if presence not in {Presence.APPLIED, Presence.ABSENT}:
         raise UsageError("bad-settlement", f"{settle!r} says neither applied nor absent", f"--settle {step}=applied")
-    return Settled(step, presence, who.identity, who.channel, reason)
+    arguments = act.open.arguments
+    # What later steps refer to is what was asked for, since a person says that it is there.
+    facts = {"sha": arguments["commit"], **arguments} if "commit" in arguments else dict(arguments)
+    return Settled(step, presence, who.identity, who.channel, reason, facts)
 
 
 def _reason(text: str) -> str:

@@ -38,7 +38,9 @@ def start(app: Workspace, request: Request, who: Person) -> str:
     chain = prepared.started.product
     head = app.journal.head(chain)
     # Whoever appended since the product was seen to be free has taken it: the compare-and-swap below notices.
-    _refuse_if_busy(app, request, prepared.started.to_sha)
+    gives_way = _refuse_if_busy(app, chain, request, prepared.started.to_sha)
+    if (gives_way and gives_way.run) != (prepared.gives_way and prepared.gives_way.run):
+        raise RequestRefused("product-busy", f"a run of {chain} changed at this moment", "see: pilothouse status")
     try:
         if prepared.gives_way is not None:
             written = app.journal.append(
@@ -78,7 +80,7 @@ def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
     _check_inputs(workflow, request)
     inputs: dict[str, Json] = {"version": request.version, **request.inputs}
     pinned = _pin_rollback(app, product, inputs) if name == "rollback" else tools.observe("git.base", {}).facts
-    gives_way = _refuse_if_busy(app, request, str(pinned["to_sha"]))
+    gives_way = _refuse_if_busy(app, product.name, request, str(pinned["to_sha"]))
     inputs["superseded_branch"] = "" if name == "rollback" else _left_branch(app, product.name)
     run = _run_id(app, now.strftime("%Y-%m-%d"))
     started = Started(
@@ -108,14 +110,15 @@ def _check_inputs(workflow: Workflow, request: Request) -> None:
         raise UsageError("no-such-input", f"the workflow {workflow.name} takes no version")
 
 
-def _refuse_if_busy(app: Workspace, request: Request, to_sha: str) -> RunState | None:
+def _refuse_if_busy(app: Workspace, product: str, request: Request, to_sha: str) -> RunState | None:
     """The resting run that this request supersedes, or None; refuses while another run holds the product (INT-4)."""
-    for state in app.runs(request.product):
+    for state in app.runs(product):
         if state.over:
             continue
         who, when = state.started.started_by, state.started_at[:16].replace("T", " ")
         told = f"{state.run} holds {state.started.product}: started by {who} at {when} UTC, {state.standing()}"
-        if state.refused is None:
+        # What is in production already is finished or taken back first: it is tagged nowhere yet.
+        if state.refused is None or state.production_attempted():
             raise RequestRefused("product-busy", told, f"see: pilothouse status {state.run}")
         if state.started.to_sha == to_sha and request.workflow in {"", state.started.workflow}:
             hint = f"nothing has changed since: pilothouse resume {state.run}, or pilothouse abort {state.run}"

@@ -7,8 +7,9 @@ import pytest
 from pilothouse import events as e
 from pilothouse.engine.advance import advance
 from pilothouse.engine.world import iso
+from pilothouse.errors import LeaseLost, Unreachable
 from pilothouse.guard.fold import fold
-from pilothouse.model import EffectClass, Verdict
+from pilothouse.model import EffectClass, Presence, Probe, Verdict
 from toyworld import ToyTools, toy
 
 ALL = {"staging/s", "production/1", "production/2", "production/3"}
@@ -105,7 +106,7 @@ def test_an_act_of_class_h_that_was_interrupted_asks_a_person(step):
     standing = advance("r-1", world)
     assert standing.state.halted.reason_code == "unknown-outcome"
     before = dict(world.tools.calls)
-    settled = e.Settled(step, "applied", "ceo", "t", "I looked")
+    settled = e.Settled(step, "applied", "ceo", "t", "I looked", {})
     world.journal.append("acme", "r-1", [settled], iso(world.now()))
     standing = go(world)
     assert standing.state.standing() == "done"
@@ -366,3 +367,119 @@ def test_a_checkpoint_that_expires_ends_the_run():
     standing = advance("r-1", world)
     assert standing.state.standing() == "aborted"
     assert kinds(world)[-1] == "CheckpointExpired"
+
+
+def test_a_crashed_act_that_landed_is_recorded_whatever_its_gates_say_now():
+    tools = ToolsThatCannotLook()
+    world = toy(tools, boundary=killer("after-apply", "one"))
+    with pytest.raises(Killed):
+        go(world)
+    world.clock.slept += 3600  # the gate's evidence is stale, and looking fails
+    tools.looks = False
+    standing = advance("r-1", world)
+    assert standing.state.acts["one"].done is not None
+    assert tools.calls["production/1"] == 1
+    fold(world.journal.read("acme"))  # the ledger folds
+
+
+class ToolsThatCannotLook(ToyTools):
+    """Observing fails on demand."""
+
+    looks = True
+
+    def observe(self, name, arguments):
+        if not self.looks:
+            raise Unreachable("forge-unreachable", "no answer")
+        return super().observe(name, arguments)
+
+
+def test_trouble_while_an_act_has_no_outcome_halts_and_takes_no_branch():
+    tools = ToolsThatCannotLook()
+    world = toy(tools, boundary=killer("after-intent", "one"))
+    with pytest.raises(Killed):
+        go(world)
+    world.clock.slept += 3600
+    tools.looks = False
+    standing = advance("r-1", world)
+    assert standing.state.halted.reason_code == "unknown-outcome"
+    tools.looks = True
+    resume(world)
+    assert advance("r-1", world).state.standing() == "done"
+    assert tools.calls == dict.fromkeys(ALL, 1)
+
+
+def test_a_look_that_fails_before_anything_moved_rolls_nothing_back():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+
+    def pins(name, arguments):
+        raise Unreachable("remote-unreachable", "no answer")
+
+    tools.pins = pins
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "refused"
+    assert set(tools.world) == {"staging/s"}
+    del tools.pins
+    resume(world)
+    assert advance("r-1", world).state.standing() == "done"
+
+
+def test_an_abort_that_arrives_while_looking_stops_the_act():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+    real = tools.pins
+
+    def pins(name, arguments):
+        if not any(event.kind == "Aborted" for event in world.journal.read("acme")):
+            world.journal.append("acme", "r-1", [e.Aborted("ceo", "t", "stop")], iso(world.now()))
+        return real(name, arguments)
+
+    tools.pins = pins
+    standing = advance("r-1", world)
+    assert standing.state.standing() == "aborted"
+    assert set(tools.world) == {"staging/s"}
+    assert standing.state.acts["one"].open is None
+
+
+def test_a_conductor_whose_lease_was_taken_over_performs_nothing():
+    tools = ToyTools()
+    world = toy(tools)
+    advance("r-1", world)
+    approve(world)
+    lease = world.journal.acquire("acme", "one", iso(world.now()), 30)
+    world.lease = lambda: lease
+    real = tools.pins
+
+    def pins(name, arguments):
+        world.clock.slept += 60
+        world.journal.acquire("acme", "two", iso(world.now()), 30)
+        return real(name, arguments)
+
+    tools.pins = pins
+    with pytest.raises(LeaseLost):
+        advance("r-1", world)
+    assert set(tools.world) == {"staging/s"}
+
+
+def test_a_command_without_a_probe_is_tried_once_and_then_a_person_is_asked():
+    tools = ToyTools(effect=EffectClass.HUMAN)
+    tools.probe = lambda name, arguments, key: Probe(Presence.UNKNOWN, "no probe")
+    world = toy(tools)
+    standing = advance("r-1", world)
+    assert standing.state.halted.reason_code == "unknown-outcome"
+    assert tools.calls == {"staging/s": 1}
+
+
+def test_a_settled_act_leaves_the_facts_that_later_steps_refer_to():
+    hook = killer("after-apply", "stage")
+    world = toy(ToyTools(effect=EffectClass.HUMAN), boundary=hook)
+    with pytest.raises(Killed):
+        go(world)
+    advance("r-1", world)
+    settled = e.Settled("stage", "applied", "ceo", "t", "I looked", {"value": "s"})
+    world.journal.append("acme", "r-1", [settled], iso(world.now()))
+    assert fold(world.journal.read("acme")).facts()["stage"] == {"value": "s"}

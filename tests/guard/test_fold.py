@@ -102,7 +102,7 @@ IMPOSSIBLE = {
     "a watch that is shortened": [
         started(), e.WatchOpened("watch", "2026-11-21T09:30:00+00:00", {}, {}), e.WatchClosed("watch", "healthy", "", ()),
     ],
-    "a settlement of an act that is not open": [started(), PLAN, e.Settled("deploy", "applied", "ceo", "t", "seen")],
+    "a settlement of an act that is not open": [started(), PLAN, e.Settled("deploy", "applied", "ceo", "t", "seen", {})],
 }  # fmt: skip
 
 

@@ -68,3 +68,8 @@ def test_a_reading_never_counts_more_than_there_was(deltas, errors):
     assert seen.requests == sum(deltas)
     assert sum(count for _, count in seen.buckets) == seen.requests
     assert 0 <= seen.error_ppm <= 1_000_000
+
+
+def test_a_restart_that_later_growth_hides_is_seen_between_two_looks():
+    looks = [counters(1000), counters(50, 5), counters(1100, 110)]
+    assert compare(counters(1000), looks, RULE, ended=True)[0] == "worse"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pilothouse.errors import ToolFailed
+from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.model import EffectClass, Presence, Probe
 from pilothouse_tools import child, web
 from pilothouse_tools.text import one_line, output
@@ -110,10 +110,18 @@ def failed(context: Context, done: child.Finished, what: str) -> ToolFailed:
 
 
 def apply(context: Context, environment: Environment, sha: str, command: Command, values: Values) -> None:
-    """Run a command that acts. Raises ToolFailed("command-failed"); a return proves nothing."""
+    """Run a command that acts; a return proves nothing.
+
+    Raises:
+        ToolFailed: ``command-failed``.
+        Unreachable: ``command-timeout``: what it began may still land.
+    """
     done = run(context, environment, sha, command.run, values, command.timeout)
-    if done.code or done.timed_out:
-        raise failed(context, done, f"{' '.join(command.run[:3])} on {environment.name}")
+    what = f"{' '.join(command.run[:3])} on {environment.name}"
+    if done.timed_out:
+        raise Unreachable("command-timeout", failed(context, done, what).message, "Look at the target, then resume.")
+    if done.code:
+        raise failed(context, done, what)
 
 
 def probe(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pilothouse.engine.checkpoint import open_checkpoint
-from pilothouse.engine.perform import perform
+from pilothouse.engine.perform import look_back, perform
 from pilothouse.engine.plan import applies, compile_plan
 from pilothouse.engine.steps import evidence_for, observe, record_findings, verdict
 from pilothouse.engine.watch import watch
@@ -68,6 +68,8 @@ def _one(log: Log) -> Wait | None:
         log.append(Skipped(step.id, "its condition does not hold for this release"))
         return None
     try:
+        if _open_intent(step, log.state) and look_back(log, step.id):
+            return None
         evidence_for(log, step)
         decision = decide(step, world.workflow, log.state, bound_of(world, log.state), world.now())
         record_findings(log, step, decision.findings)
@@ -144,6 +146,10 @@ def _at_checkpoint(log: Log, checkpoint: str) -> Wait | None:
 
 def _trouble(log: Log, step: Step, code: str, message: str, hint: str, cited: tuple[str, ...] = ()) -> None:
     """A step failed or was refused: rest, take the contingent branch, or halt, as the guard says."""
+    if log.state.open_act is not None:
+        told = f"{log.state.open_act} has no outcome yet, and: {message}"
+        log.append(Halted(step.id, "unknown-outcome", told, hint or "look at the target, then: pilothouse resume"))
+        return
     way = on_trouble(step, log.world.workflow, log.state)
     if way == "halt":
         hint = hint or "bring production to a good state by hand, then: pilothouse resume"

@@ -11,7 +11,7 @@ from pilothouse.canonical import Json, digest
 from pilothouse.engine.pins import changed_pins
 from pilothouse.engine.world import Log
 from pilothouse.errors import ToolFailed, Unreachable
-from pilothouse.events import Done, Failed, Halted, Intended
+from pilothouse.events import Done, Fact, Failed, Halted, Intended
 from pilothouse.guard.state import ActState, approved_digest
 from pilothouse.model import EffectClass, Permit, PlannedAct, Presence, Probe
 
@@ -47,8 +47,21 @@ def perform(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, J
     try:
         seen = _look(log, act, arguments, permit.key, twice=crashed and act.effect is EffectClass.QUIESCE)
     except ToolFailed as failure:
-        return _fail(log, act, failure)
-    return _go_on(log, act, permit, arguments, seen)
+        return _fail(log, act, failure, moved=crashed)
+    return _go_on(log, act, permit, arguments, seen, crashed=crashed)
+
+
+def look_back(log: Log, step: str) -> bool:
+    """Whether an act that was interrupted turns out to be done: then that is recorded, whatever its gates say now."""
+    act = log.state.plan.act(step) if log.state.plan else None
+    known = log.state.acts[step].open
+    assert act is not None and known is not None
+    if act.effect is EffectClass.HUMAN:
+        return False
+    seen = _look(log, act, known.arguments, known.key, twice=act.effect is EffectClass.QUIESCE)
+    if seen.presence is Presence.APPLIED:
+        _done(log, act, seen, found=True)
+    return seen.presence is Presence.APPLIED
 
 
 def _check_permit(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> None:
@@ -81,25 +94,31 @@ def _look(log: Log, act: PlannedAct, arguments: Mapping[str, Json], key: str, *,
     return Probe(Presence.UNKNOWN, "it does not come to rest")
 
 
-def _go_on(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json], seen: Probe) -> None:
+def _go_on(
+    log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json], seen: Probe, *, crashed: bool
+) -> None:
     match seen.presence:
         case Presence.APPLIED:
             return _done(log, act, seen, found=True)
         case Presence.CONFLICT:
             return _halt(log, act, "conflict", f"{act.step}: {seen.detail}", "nothing was changed; a person must look")
-        case Presence.UNKNOWN:
+        case Presence.UNKNOWN if act.effect is not EffectClass.HUMAN or crashed:
             return _halt(log, act, "unknown-state", f"{act.step}: {seen.detail}", "look, then resume")
-        case Presence.ABSENT:
-            pass
+        case _:
+            pass  # absent; or a command without a probe, of which a person is asked afterwards
     if act.checkpoint is not None:
         try:
             changed = changed_pins(log, act)
         except ToolFailed as failure:
-            return _fail(log, act, failure)
+            return _fail(log, act, failure, moved=crashed)
         if changed:
             message = "changed since it was approved: " + "; ".join(changed)
             hint = "the approval is void; the checkpoint opens again with the difference"
-            return _fail(log, act, ToolFailed("plan-changed", message, hint))
+            return _fail(log, act, ToolFailed("plan-changed", message, hint), moved=crashed)
+    # Looking took its time: whoever aborted meanwhile, or took the lease over, is heard before anything moves.
+    log.confirm()
+    if log.state.over:
+        return _fail(log, act, ToolFailed("aborted", "the run was ended before anything moved"), moved=crashed)
     return _apply(log, act, permit, arguments)
 
 
@@ -149,13 +168,13 @@ def _done(log: Log, act: PlannedAct, seen: Probe, *, found: bool) -> None:
     log.world.journal.sync()
 
 
-def _fail(log: Log, act: PlannedAct, failure: ToolFailed) -> None:
-    log.append_outcome(Failed(act.step, failure.reason_code, failure.message, failure.hint, failure.detail[-4000:]))
+def _fail(log: Log, act: PlannedAct, failure: ToolFailed, *, moved: bool = True) -> None:
+    log.append_outcome(
+        Failed(act.step, failure.reason_code, failure.message, failure.hint, failure.detail[-4000:], moved)
+    )
     log.world.journal.sync()
 
 
 def _halt(log: Log, act: PlannedAct, code: str, message: str, hint: str, *, keep_open: bool = False) -> None:
-    if not keep_open:
-        log.append_outcome(Failed(act.step, code, message, hint, ""))
-    if not log.state.over:
-        log.append_outcome(Halted(act.step, code, message, hint))
+    facts: list[Fact] = [] if keep_open else [Failed(act.step, code, message, hint, "")]
+    log.append_outcome(*facts, Halted(act.step, code, message, hint))

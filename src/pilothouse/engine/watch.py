@@ -49,12 +49,13 @@ def _sample(log: Log, step: Step, pause: timedelta) -> Wait | None:
         outcome, message = _blind(known.samples, str(facts["unreachable"]), ended=ended)
     else:
         outcome, message = compare(known.opened.baseline, [*samples, facts], known.opened.rule, ended=ended)
-    log.append(Sampled(step.id, log.evidence_id(), facts, outcome, message))
-    closing = outcome in {"worse", "no-data"} or ended
-    if not closing:
+    sampled = Sampled(step.id, log.evidence_id(), facts, outcome, message)
+    if outcome not in {"worse", "no-data"} and not ended:
+        log.append(sampled)
         return Wait("watch", message, iso(now + pause))
-    cited = tuple(item.id for item in list(log.state.evidence_by_id.values())[-3:])
-    log.append(WatchClosed(step.id, outcome, message, cited))
+    cited = (*[item.id for item in list(log.state.evidence_by_id.values())[-2:]], sampled.evidence)
+    # In one batch: a kill in between would let the next look dilute what was seen.
+    log.append(sampled, WatchClosed(step.id, outcome, message, cited))
     return None
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ChainMoved
-from pilothouse.events import Event, Fact, Observed, Started
+from pilothouse.events import Done, Event, Fact, Failed, Observed, Started
 from pilothouse.guard.fold import fold, step_on
 from pilothouse.guard.gates import Bound
 from pilothouse.guard.references import Unresolved, fact_of
@@ -98,11 +98,22 @@ class Log:
         for event in written:
             self.world.listen(event, self.state)
 
-    def append_outcome(self, fact: Fact) -> None:
+    def confirm(self) -> None:
+        """Read again where others appended, and make sure that the lease is still ours. Raises LeaseLost."""
+        lease = self.world.lease()
+        if lease is not None:
+            self.world.journal.renew(lease, iso(self.world.now()), 30)
+        if self.world.journal.head(self.world.chain) != self.head:
+            self.refresh()
+
+    def append_outcome(self, *facts: Fact) -> None:
         """Make an act's outcome durable even where somebody else appended meanwhile: an outcome always follows."""
         while True:
             try:
-                self.append(fact)
+                # Of a run that is over only the outcome itself is left to say.
+                kept = [fact for fact in facts if isinstance(fact, Done | Failed)] if self.state.over else facts
+                if kept:
+                    self.append(*kept)
             except ChainMoved:
                 self.refresh()
             else:

@@ -186,6 +186,7 @@ def _apply_act(state: RunState, event: e.Event) -> None:
         case e.Failed():
             act = _open(state, event, fact.step)
             _void_on_change(state, act, fact)
+            act.moved = act.moved or fact.moved
             act.open, act.failed, act.failed_seq, act.ended_at = None, fact, event.seq, event.at
         case e.Settled():
             _settle(state, event, fact)
@@ -205,7 +206,9 @@ def _settle(state: RunState, event: e.Event, fact: e.Settled) -> None:
     act = _open(state, event, fact.step)
     state.exceptions.append(f"{fact.who} settled {fact.step} as {fact.presence}: {fact.reason}")
     if fact.presence == Presence.APPLIED:
-        act.done = e.Done(fact.step, f"settled-{event.seq}", {}, {}, found=True, summary=f"settled by {fact.who}")
+        act.done = e.Done(
+            fact.step, f"settled-{event.seq}", fact.facts, {}, found=True, summary=f"settled by {fact.who}"
+        )
     elif fact.presence == Presence.ABSENT:
         act.failed = e.Failed(fact.step, "settled-absent", f"{fact.who} says that it did not happen", "", "")
         act.failed_seq = event.seq

@@ -37,6 +37,7 @@ class ActState:
     done: e.Done | None = None
     failed: e.Failed | None = None
     failed_seq: int = 0
+    moved: bool = False  # it may have changed something
     started_at: str = ""
     ended_at: str = ""
 
@@ -131,7 +132,9 @@ class RunState:
 
     def attempted(self, steps: Iterable[str]) -> bool:
         """Whether any of these acts was intended at least once."""
-        return any(step in self.acts and self.acts[step].attempts > 0 for step in steps)
+        return any(
+            (act := self.acts.get(step)) is not None and bool(act.open or act.done or act.moved) for step in steps
+        )
 
     def production_attempted(self) -> bool:
         """Whether anything was attempted that reaches production and changes it (a backup changes nothing)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pilothouse.canonical import Json
 
@@ -71,6 +72,16 @@ def reading(first: Mapping[str, Json] | None, last: Mapping[str, Json]) -> Readi
     return Reading(requests_1 - requests_0, max(0, errors_1 - errors_0), tuple(counts))
 
 
+def total(spans: list[Reading]) -> Reading:
+    """Spans one after another as one: a restart between two looks resets only that span."""
+    buckets: dict[int, int] = {}
+    for span in spans:
+        for bound, count in span.buckets:
+            buckets[bound] = buckets.get(bound, 0) + count
+    ordered = sorted(buckets.items(), key=lambda item: (item[0] < 0, item[0]))
+    return Reading(sum(s.requests for s in spans), sum(s.errors for s in spans), tuple(ordered))
+
+
 def compare(
     baseline: Mapping[str, Json], samples: list[dict[str, Json]], rule: Mapping[str, Json], *, ended: bool
 ) -> tuple[str, str]:
@@ -86,7 +97,7 @@ def compare(
         ``(outcome, message)``; outcome is healthy, worse, thin or no-data.
     """
     before = reading(None, baseline)
-    now = reading(samples[0], samples[-1]) if len(samples) > 1 else Reading(0, 0, ())
+    now = total([reading(before, after) for before, after in pairwise(samples)])
     if now.requests < ENOUGH:
         return ("no-data" if ended else "thin"), f"{now.requests} requests so far, at least {ENOUGH} are needed"
     rate = f"error rate {_percent(now.error_ppm)} vs {_percent(before.error_ppm)}"

@@ -66,8 +66,8 @@ def _rows(
     rows.append(("Checked", _checked(basis)))
     rows.append(("Risk", _risk(state, facts)))
     rows.append(("Undo", _undo(state, facts, product)))
-    if product.watch is not None and state.started.workflow != "rollback":
-        rows.append(("Watch", _watch(product)))
+    if state.started.workflow != "rollback":
+        rows.append(("Watch", _watch(product) if product.watch else "NONE: no watch is configured"))
     rows.append(("Not verified", safe("; ".join(product.not_verified), 300) or "nothing named"))
     rows.append(("Exceptions", "; ".join(safe(item) for item in state.exceptions) or "none"))
     return rows
