@@ -38,7 +38,8 @@ def main() -> None:
 
 
 def run(op: dict) -> None:
-    for folder in (op["cwd"], op["env"].get("HOME"), op["env"].get("TMPDIR")):
+    trees = [word.partition("=")[2] for word in op["argv"] if word.startswith("--work-tree=")]
+    for folder in (op["cwd"], op["env"].get("HOME"), op["env"].get("TMPDIR"), *trees):
         if folder:
             os.makedirs(folder, exist_ok=True)
     fed = base64.b64decode(op["stdin"])

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pilothouse import config, yamlfile
-from pilothouse.composition import world_of
+from pilothouse.composition import toolbox, world_of
+from pilothouse.engine.world import iso
 from pilothouse.errors import InvalidFile, RequestRefused
 from pilothouse.guard.approval import ScriptedApproval
 from pilothouse.guard.state import RunState
@@ -59,6 +60,17 @@ def named_by_policy(app: Workspace, state: RunState) -> str:
     sha = state.started.to_sha
     text = _text(world_of(app, state.run, state.started, state.started_at).tools, sha, "pilothouse.yml")
     return config.parse(text, f"{sha[:7]}:pilothouse.yml").policy.scripted_approvals or ""
+
+
+def named_on_base(app: Workspace, product: str) -> str:
+    """The same before a run exists: as the base branch has it at this moment."""
+    configuration = config.load(app.project / "pilothouse.yml")
+    chosen = product if product in configuration.products else next(iter(configuration.products))
+    tools = toolbox(app, configuration, chosen, "r-start", iso(app.clock.now()), {})
+    sha = str(tools.observe("git.base", {}).facts["to_sha"])
+    return (
+        config.parse(_text(tools, sha, "pilothouse.yml"), f"{sha[:7]}:pilothouse.yml").policy.scripted_approvals or ""
+    )
 
 
 def _text(tools: Tools, sha: str, path: str) -> str:

@@ -82,7 +82,7 @@ def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
     pinned = _pin_rollback(app, product, inputs) if name == "rollback" else tools.observe("git.base", {}).facts
     gives_way = _refuse_if_busy(app, product.name, request, str(pinned["to_sha"]))
     inputs["superseded_branch"] = "" if name == "rollback" else _left_branch(app, product.name)
-    run = _run_id(app, now.strftime("%Y-%m-%d"))
+    run = _run_id(app, product.name, now.strftime("%Y-%m-%d"), several=len(configuration.products) > 1)
     started = Started(
         product=product.name, workflow=name, workflow_source=workflow.source, config_source=configuration.source,
         prompts=cast("dict[str, Json]", dict(templates)), inputs=inputs, started_by=who.identity, channel=who.channel,
@@ -136,9 +136,10 @@ def _left_branch(app: Workspace, product: str) -> str:
     return ""
 
 
-def _run_id(app: Workspace, date: str) -> str:
+def _run_id(app: Workspace, product: str, date: str, *, several: bool) -> str:
     taken = sum(1 for state in app.runs() if state.run.startswith(f"r-{date}-"))
-    return f"r-{date}-{taken + 1:02d}"
+    # Two products may start at the same moment, and the compare-and-swap is one a product: the name tells them apart.
+    return f"r-{date}-{taken + 1:02d}" + (f"-{product}" if several else "")
 
 
 def _targets(product: Product) -> dict[str, Json]:

@@ -54,7 +54,6 @@ def test_notes_hold_every_part_with_references_and_escape_foreign_text(still):
 ## Contributors
 
 - Ada
-- ada
 
 3 commits, 2 files (+10 −4); 1 commit without an entry of their own.
 """

@@ -84,18 +84,27 @@ def scripted(app: Pilothouse, state: RunState, approvals: str) -> Callable[[RunS
         return None
     from pilothouse.approvalfile import named_by_policy
 
-    named = named_by_policy(app, state)
-    given = Path(approvals).resolve()
+    _demand_same(app, named_by_policy(app, state), approvals)
+    return app.approve_scripted
+
+
+def demand_named(app: Pilothouse, product: str, approvals: str) -> None:
+    """Refuse an approvals file that the policy on the base ref does not name, before anything starts."""
+    from pilothouse.approvalfile import named_on_base
+
+    _demand_same(app, named_on_base(app, product), approvals)
+
+
+def _demand_same(app: Pilothouse, named: str, approvals: str) -> None:
     if not named:
         raise RequestRefused(
             "no-approvals-file", "the policy on the base branch allows no scripted approvals",
             "name a file under policy.scripted_approvals in pilothouse.yml, on the base branch",
         )  # fmt: skip
-    if given != (app.project / named).resolve() and approvals != named:
+    if Path(approvals).resolve() != (app.project / named).resolve() and approvals != named:
         raise RequestRefused(
             "other-approvals-file", f"policy names {named}, not {approvals}", f"use: --approvals {named}"
         )
-    return app.approve_scripted
 
 
 def _told_of_crash(surface: Surface, app: Pilothouse, state: RunState) -> None:

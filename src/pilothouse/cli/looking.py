@@ -189,6 +189,7 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
     from pilothouse.ledger.chain import verify
     from pilothouse.ledger.sqlite import SqliteJournal
     from pilothouse.render.screen import Tone, line
+    from pilothouse.render.text import count
 
     path = surface.folder() / ".pilothouse" / "ledger.db"
     if not path.exists():
@@ -212,7 +213,7 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
                 f" · grown by {item.entries - item.anchor} since the head you gave" if item.anchor is not None else ""
             )
             yield line(" ", sign, f" {name}: {item.entries} entries, every hash fits" if item.ok else f" {name}: ",
-                       "" if item.ok else f"{len(item.problems)} problems", (grown, Tone.DIM))  # fmt: skip
+                       "" if item.ok else count(len(item.problems), "problem"), (grown, Tone.DIM))  # fmt: skip
             yield line("   head ", (item.head, Tone.DIM))
             for problem in item.problems[:20]:
                 yield line("   ", (f"#{problem.seq} {problem.kind}: {problem.message}", Tone.BAD))

@@ -84,9 +84,9 @@ def harbour_fault(surface: Surface, folder: Path, name: str, switch: str) -> int
         for fault, about in harbour.FAULTS.items():
             if name in {"", fault}:
                 sign = ("on ", Tone.BAD) if fault in on else ("off", Tone.DIM)
-                parts = wrap(about, max(30, surface.out().width - 33))
-                yield line(" ", sign, " ", (padded(fault, 27), Tone.PLAIN), (parts[0], Tone.DIM))
-                yield from (line(" " * 32, (part, Tone.DIM)) for part in parts[1:])
+                parts = wrap(about, max(30, surface.out().width - 34))
+                yield line(" ", sign, " ", (padded(fault, 28), Tone.PLAIN), (parts[0], Tone.DIM))
+                yield from (line(" " * 33, (part, Tone.DIM)) for part in parts[1:])
 
     surface.answer(lambda: {"schema": schema("harbour-fault"), "faults": {f: f in on for f in harbour.FAULTS}}, lines)
     return EXIT_DONE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse import intent
 from pilothouse.app import Pilothouse, Request, os_user
-from pilothouse.cli.following import follow
+from pilothouse.cli.following import demand_named, follow
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 from pilothouse.render.acts import sentence
@@ -37,6 +37,8 @@ def start(
     who = os_user("terminal")
     if request.dry_run:
         return _rehearse(surface, app, request, command)
+    if approvals:
+        demand_named(app, request.product, approvals)  # before the run starts and holds the product
     run = app.start(request, who)
     if detach:
         return _detached(surface, app, run, approvals, command)

@@ -19,16 +19,18 @@ LABEL = 12
 CHECKLISTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Pre-release", (
         ("CI green", "ci"), ("PRs merged", "open-pulls"), ("no blocking bugs", "blockers"), ("e2e", "e2e"),
-        ("smoke", "smoke"), ("changelog", "changelog"), ("notes", "notes"), ("branch", "branch"),
+        ("smoke", "smoke"), ("performance", "performance"), ("changelog", "changelog"), ("notes", "notes"),
+        ("branch", "branch"),
     )),
     ("Staging", (
-        ("migrated", "staging-expand"), ("deployed", "staging-deploy"), ("healthy", "staging-health"),
-        ("smoke", "staging-smoke"), ("logs clean", "staging-logs"), ("no drift", "drift"),
+        ("migrated", "staging-expand"), ("deployed", "staging-deploy"), ("contracted", "staging-contract"),
+        ("healthy", "staging-health"), ("smoke", "staging-smoke"), ("logs clean", "staging-logs"),
+        ("no drift", "drift"),
     )),
     ("Production", (
         ("backed up", "backup"), ("migrated", "production-expand"), ("deployed", "production-deploy"),
-        ("healthy", "production-health"), ("smoke", "production-smoke"), ("watched", "watch"), ("merged", "merge"),
-        ("tagged", "tag"), ("published", "publish"),
+        ("contracted", "production-contract"), ("healthy", "production-health"), ("smoke", "production-smoke"),
+        ("watched", "watch"), ("merged", "merge"), ("tagged", "tag"), ("published", "publish"), ("tidied", "cleanup"),
     )),
 )  # fmt: skip
 

@@ -69,7 +69,8 @@ def view(contents: dict[str, Json], pulls: dict[str, Json]) -> dict[str, Json]:
     logins = {_word(pull, "author") for pull in _records(pulls.get("pulls", []), "pulls.pulls")}
     authors = contents.get("authors", [])
     names = {name for name in authors if isinstance(name, str)} if isinstance(authors, list) else set()
-    shown["contributors"] = [*sorted(names), *sorted(login for login in logins - names if login)]
+    # Commits name people, the forge names accounts; both lists together would name everybody twice.
+    shown["contributors"] = [*(sorted(names) or sorted(login for login in logins if login))]
     return {
         **shown,
         **{
