@@ -6,7 +6,7 @@ FAULT ?=
 ASK ?=
 WORKFLOW ?=
 
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test crash lint bench wheel clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -27,7 +27,10 @@ demo: $(BIN)/.demo ## ship the sample product in the sandbox (ASK=1: you type th
 	@$(BIN)/pilothouse demo $(if $(ASK),--ask) $(foreach fault,$(FAULT),--fault $(fault)) $(if $(WORKFLOW),--workflow $(WORKFLOW))
 
 test: $(BIN)/.dev ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -q
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -q
+
+crash: $(BIN)/.dev ## the crash suite with a run of its own for every single kill (test groups an act's kills)
+	@PILOTHOUSE_CRASH=exhaustive $(BIN)/python -m pytest -n 3 -q tests/crash
 
 lint: $(BIN)/.dev ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
