@@ -59,6 +59,11 @@ def _ship(world: sandbox.World) -> list[str]:
     return ["--project", str(world.project), "--quiet", "ship", "acme", "--approvals", "approvals.yml"]
 
 
+def ship(world: sandbox.World) -> None:
+    """Release the sample product in a world."""
+    measure.run([*measure.command(), *_ship(world)], env=environ(world))
+
+
 def environ(world: sandbox.World) -> dict[str, str]:
     """What a conductor's process needs."""
     return {**os.environ, **world.environment}

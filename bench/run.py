@@ -22,19 +22,12 @@ import ledger
 import release
 
 
-def _startup(folder: Path) -> list[measure.Row]:
-    with release.fresh(folder / "world") as world:
-        ship = ["--project", str(world.project), "--quiet", "ship", "acme", "--approvals", "approvals.yml"]
-        measure.run([*measure.command(), *ship], env=release.environ(world))
-        return startup.rows(world.project)
-
-
-BENCHES: dict[str, Callable[[Path], list[measure.Row]]] = {
-    "startup": _startup,
-    "contents": contents.rows,
+BENCHES: dict[str, Callable[[Path, Path], list[measure.Row]]] = {
+    "startup": lambda project, _folder: startup.rows(project),
+    "contents": lambda _project, folder: contents.rows(folder),
     "ledger": ledger.rows,
-    "release": release.rows,
-    "recovery": recovery.rows,
+    "release": lambda _project, folder: release.rows(folder),
+    "recovery": lambda _project, folder: recovery.rows(folder),
 }
 
 
@@ -46,12 +39,16 @@ def main() -> int:
     if unknown := set(given.names) - BENCHES.keys():
         asked.error(f"there is no bench {min(unknown)}; there are: {', '.join(BENCHES)}")
     rows: list[measure.Row] = []
-    for name in given.names or BENCHES:
-        with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
-            for row in BENCHES[name](Path(folder).resolve()):
-                rows.append(row)
-                if not given.json:
-                    print(_line(row), flush=True)
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        folder = Path(place).resolve()
+        with release.fresh(folder / "shipped") as world:
+            release.ship(world)
+            for name in given.names or BENCHES:
+                (folder / name).mkdir()
+                for row in BENCHES[name](world.project, folder / name):
+                    rows.append(row)
+                    if not given.json:
+                        print(_line(row), flush=True)
     if given.json:
         print(json.dumps({"schema": "pilothouse.bench/1", "rows": [row.as_json() for row in rows]}, indent=1))
     return 0 if all(row.kept for row in rows) else 1
