@@ -22,7 +22,7 @@ ROUNDS = 7
 APPENDS = 60
 ENTRIES = 4_000
 LEAST = 500  # bytes
-CHAIN = "acme"
+CHAIN, RUN = "acme", "r-2026-11-21-01"
 
 
 def rows(project: Path, folder: Path) -> list[measure.Row]:
@@ -60,7 +60,7 @@ def _appending(folder: Path, facts: list[Fact]) -> measure.Row:
         start, took = head.seq, 0.0
         for fact in facts[round_ * APPENDS :][:APPENDS]:
             began = time.monotonic()
-            written = journal.append(CHAIN, "r-1", [fact], _now(), expect=head, lease=lease)[-1]
+            written = journal.append(CHAIN, RUN, [fact], _now(), expect=head, lease=lease)[-1]
             took += time.monotonic() - began
             head = Head(written.seq, written.hash)
         data = [entry for _, _, entry in journal.entries(CHAIN, start=start + 1)]
@@ -83,7 +83,7 @@ def _written(descriptor: int, data: bytes) -> None:
 def _verifying(folder: Path, facts: list[Fact]) -> measure.Row:
     """The whole chain verified, against one ``hashlib.sha256`` call an entry over the same bytes."""
     journal = SqliteJournal(folder / "verify" / "ledger.db")
-    journal.append(CHAIN, "r-1", facts, _now())
+    journal.append(CHAIN, RUN, facts, _now())
     entries = journal.entries(CHAIN)
     journal.close()
     smallest = min(len(entry) for _, _, entry in entries)

@@ -21,7 +21,6 @@ import startup
 import ledger
 import release
 
-
 BENCHES: dict[str, Callable[[Path, Path], list[measure.Row]]] = {
     "startup": lambda project, _folder: startup.rows(project),
     "contents": lambda _project, folder: contents.rows(folder),
@@ -41,14 +40,13 @@ def main() -> int:
     rows: list[measure.Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place).resolve()
-        with release.fresh(folder / "shipped") as world:
-            release.ship(world)
-            for name in given.names or BENCHES:
-                (folder / name).mkdir()
-                for row in BENCHES[name](world.project, folder / name):
-                    rows.append(row)
-                    if not given.json:
-                        print(_line(row), flush=True)
+        project = release.shipped(folder)
+        for name in given.names or BENCHES:
+            (folder / name).mkdir()
+            for row in BENCHES[name](project, folder / name):
+                rows.append(row)
+                if not given.json:
+                    print(_line(row), flush=True)
     if given.json:
         print(json.dumps({"schema": "pilothouse.bench/1", "rows": [row.as_json() for row in rows]}, indent=1))
     return 0 if all(row.kept for row in rows) else 1

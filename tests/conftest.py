@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+# A job that was started in the background ignores interrupts, and so would everything that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class SteppingClock:

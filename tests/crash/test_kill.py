@@ -92,6 +92,14 @@ def in_the_child(*words):
     return lambda _world: None, lambda conductor: conductor.child(*words)
 
 
+def in_a_slow_gh(*words):
+    """The same for gh, while the forge takes its time: the window is wide on a fast machine, too."""
+    return (
+        lambda world: sandbox.fault(world.folder, "forge-slow", on=True),
+        lambda conductor: conductor.child("gh", *words),
+    )
+
+
 def lands_late():
     """The push's connection has died, and its effect lands a second and a half later, when the conductor is dead."""
     return (
@@ -128,13 +136,13 @@ SECOND = (
     ("watch", between_samples()),
     ("merge", before_the_push("refs/heads/main")),
     ("merge", after_the_push("refs/heads/main")),
-    ("publish", in_the_child("gh", "--method POST", "releases")),
+    ("publish", in_a_slow_gh("--method POST", "releases")),
 )
 UNDOING = (
     ("redeploy", before_the_push("refs/heads/deploy/production")),
     ("redeploy", after_the_push("refs/heads/deploy/production")),
     ("restore", in_the_child("manage.py", " restore ")),
-    ("issue", in_the_child("gh", "issue create")),
+    ("issue", in_a_slow_gh("issue create")),
 )
 
 

@@ -34,7 +34,8 @@ def test_entries_follow_conventional_commits_with_their_pull_requests(small):
     assert summaries(facts["improvements"]) == [("tidy", 7), ("index", 0)]
     assert facts["dependencies"] == [{"name": "acme-icons", "old": "1.2", "new": "1.3", "number": 10},
                                      {"name": "left-pad", "old": "1.0.0", "new": "1.1.0", "number": 9}]  # fmt: skip
-    assert facts["breaking"] == [{"summary": "no more XML", "migration": "send JSON instead of XML", "number": 11}]
+    told = {"summary": "no more XML", "migration": "send JSON instead of XML", "number": 11, "sha": newer}
+    assert facts["breaking"] == [told]
     assert (facts["other"], facts["pulls"], facts["tickets"]) == (1, [7, 9, 10, 11, 231], ["ACME-12"])
     assert (facts["files"], facts["authors"], facts["omitted"]) == (1, ["Ada"], 0)
 

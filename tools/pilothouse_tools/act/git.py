@@ -57,6 +57,7 @@ def _probe_branch(context: Context, arguments: Arguments, _key: str) -> Probe:
     branch, left = arguments.text("branch"), arguments.text("supersedes")
     there = context.repo.head(branch)
     if there in {"", left}:
+        _release_commit(context, arguments, there)  # what cannot be made is refused before anything is intended
         return Probe(
             Presence.ABSENT,
             f"{branch} does not exist" if not there else f"{branch} is at {there[:12]}, to be superseded",
@@ -73,6 +74,8 @@ def _probe_branch(context: Context, arguments: Arguments, _key: str) -> Probe:
 
 def _apply_branch(context: Context, arguments: Arguments, _permit: Permit) -> None:
     there = context.repo.head(arguments.text("branch"))
+    if there in _candidates(context, arguments):
+        return  # an earlier try landed after all
     if there not in {"", arguments.text("supersedes")}:
         raise ToolFailed("ref-moved", f"{arguments.text('branch')} appeared meanwhile", "Look at who pushed.")
     wanted = _release_commit(context, arguments, there)
