@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,18 @@ EFFECTS = ("push", " migrate ", " backup ", " restore ", "--method POST", "issue
 @pytest.fixture
 def world(tmp_path, ports):
     """A running sandbox whose hooks can be held."""
-    yield from sandboxed(tmp_path / "world", ports)
+    with sandboxed(tmp_path / "world", ports) as world:
+        yield world
 
 
-def sandboxed(folder, ports):
-    world = sandbox.up(folder, watch_seconds=1.0, ports=ports)
-    world_holds[world.folder] = Holds(world)
-    yield world
-    sandbox.down(folder)
+@contextmanager
+def sandboxed(folder, ports, *faults):
+    world = sandbox.up(folder, faults=faults, watch_seconds=1.0, ports=ports)
+    try:
+        world_holds[world.folder] = Holds(world)
+        yield world
+    finally:
+        sandbox.down(folder)
 
 
 world_holds: dict[Path, Holds] = {}
@@ -49,15 +54,12 @@ def run_of(world):
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory, ports):
     """What is there after a release, and after its rollback, that nobody killed."""
-    going = sandboxed(tmp_path_factory.mktemp("golden") / "world", ports)
-    world = next(going)
-    ship(world).end(0)
-    released = look(world, run_of(world))
-    rollback(world).end(30)
-    rolled_back = look(world, run_of(world))
-    for _ in going:  # end it: the worlds after this one have the same ports
-        pass
-    assert audit(world)["ok"]
+    with sandboxed(tmp_path_factory.mktemp("golden") / "world", ports) as world:
+        ship(world).end(0)
+        released = look(world, run_of(world))
+        rollback(world).end(30)
+        rolled_back = look(world, run_of(world))
+        assert audit(world)["ok"]
     return {"release": released, "rollback": rolled_back}
 
 
@@ -170,6 +172,31 @@ def test_a_release_killed_again_and_again_ends_like_one_that_nobody_killed(momen
         killed_at_each(world, rollback, UNDOING).end(30)
         assert differences(golden["rollback"], look(world, run_of(world))) == []
         assert audit(world)["ok"]
+
+
+ROLLING_BACK = (
+    ("rollback-deploy", (lambda _world: None, held)),
+    ("rollback-deploy", after_the_push("refs/heads/deploy/production")),
+    ("rollback-restore", in_the_child("manage.py", " restore ")),
+)
+
+
+def ship_held_at_the_rollback(world):
+    """A release whose own push to production passes; the push that takes it back is held."""
+    conductor = ship(world)
+    conductor.until(lambda: ("Done", "production-deploy") in steps(world), "the deployment")
+    world_holds[world.folder].on("before", "refs/heads/deploy/production")
+    return conductor
+
+
+def test_a_release_that_is_killed_while_it_takes_itself_back_ends_like_one_that_nobody_killed(tmp_path, ports):
+    found = []
+    for name, begin, moments in (("golden", ship, ()), ("killed", ship_held_at_the_rollback, ROLLING_BACK)):
+        with sandboxed(tmp_path / name, ports, "production-unhealthy") as world:
+            killed_at_each(world, begin, moments).end(30)
+            found.append(look(world, run_of(world)))
+            assert audit(world)["ok"]
+    assert differences(*found) == []
 
 
 # --- two at once ------------------------------------------------------------------------------------------------------
