@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 
-_LIMIT = 2**53
+LIMIT = 2**53
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
 
@@ -26,7 +26,7 @@ def _check(value: object) -> None:
     if kind is str or value is None or kind is bool:
         return
     if kind is int:
-        if not -_LIMIT < cast("int", value) < _LIMIT:
+        if not -LIMIT < cast("int", value) < LIMIT:
             raise NotCanonical(f"integer {value} does not fit into 53 bits")
     elif kind is dict:
         for key, item in cast("dict[object, object]", value).items():

@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
 from pilothouse.events import Fact, Judged, Skipped
-from pilothouse.ledger.chain import GENESIS, Row, Verification, decode, encode, verify
+from pilothouse.ledger.chain import GENESIS, Row, Verification, _examined, decode, encode, verify
+from pilothouse.ledger.proof import Entry, proven
 
 SETTINGS = settings(deadline=None)  # a busy machine is no failure
 
@@ -91,9 +92,9 @@ def test_an_edit_whose_hash_was_corrected_is_found(rows: list[Row], other: Fact,
     head = rows[-1][1]
     index = data.draw(st.integers(0, len(rows) - 1))
     seq, _, entry = rows[index]
-    event = decode(entry)
-    assume(event.fact != other)
-    forged, forged_hash = encode(chain="acme", seq=seq, prev=event.prev, run="r-1", at=AT, fact=other)
+    found = decode(entry)
+    assume(found.fact != other)
+    forged, forged_hash = encode(chain="acme", seq=seq, prev=found.prev, run="r-1", at=AT, fact=other)
     rows[index] = (seq, forged_hash, forged)
     assert not verify(rows, "acme", head).ok
     if index < len(rows) - 1:  # the last entry needs a noted head
@@ -207,6 +208,40 @@ def test_bytes_that_are_not_canonical_are_found(row: Row) -> None:
         decode(row[2])
 
 
+scalars = st.one_of(
+    st.none(), st.booleans(), st.text(st.characters(codec="utf-8")), st.floats(), st.integers(),
+    st.integers(2**53 - 2, 2**53 + 2), st.sampled_from([-(2**53), 1 - 2**53, 2**63, 2**64]),
+)  # fmt: skip
+payloads = st.dictionaries(
+    st.text(),
+    st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8),
+    max_size=4,
+)
+
+
+@SETTINGS
+@given(payloads, st.booleans(), st.booleans(), st.sampled_from([(",", ":"), (", ", ":")]))
+def test_the_quick_proof_says_yes_only_where_the_exact_judgement_does(
+    payload: dict[str, object], sort: bool, escape: bool, separators: tuple[str, str]
+) -> None:
+    try:
+        _, _, data = sealed(SOUND | {"data": payload}, sort_keys=sort, ensure_ascii=escape, separators=separators)
+    except UnicodeEncodeError:
+        return
+    exact = isinstance(_examined(1, data), Entry)
+    assert (proven(data) is not None) == exact  # not deep enough to be left to the exact judgement
+    event(f"canonical: {exact}")
+
+
+@pytest.mark.parametrize("depth", [4, 9, 60])
+def test_a_deep_payload_is_judged_as_well(depth: int) -> None:
+    deep: object = "x"
+    for _ in range(depth):
+        deep = {"a": [deep]}
+    assert verify([sealed(SOUND | {"data": deep})], "acme").ok
+    assert not verify([sealed(SOUND | {"data": deep}, separators=(", ", ":"))], "acme").ok
+
+
 def test_a_key_that_is_there_twice_is_found() -> None:
     text = sealed(SOUND)[2].replace(b'"step":"s"', b'"step":"x","step":"s"')
     row = (1, hashlib.sha256(text).hexdigest(), text)
@@ -243,17 +278,17 @@ def test_an_older_entry_is_read_through_its_upcast_and_its_bytes_stay() -> None:
     row = sealed(SOUND | {"v": 0, "data": {"step": "s", "reason": "w"}})
     with pytest.raises(LedgerCorrupt):
         decode(row[2])
-    event = decode(row[2], upcasts={0: lambda old: {"step": old["step"], "why": old["reason"]}})
-    assert event.fact == Skipped(step="s", why="w")
-    assert event.hash == row[1]
+    found = decode(row[2], upcasts={0: lambda old: {"step": old["step"], "why": old["reason"]}})
+    assert found.fact == Skipped(step="s", why="w")
+    assert found.hash == row[1]
 
 
 @SETTINGS
 @given(facts)
 def test_an_entry_reads_back_as_it_was_written(fact: Fact) -> None:
     data, entry_hash = encode(chain="acme", seq=7, prev="ab" * 32, run="r-1", at=AT, fact=fact)
-    event = decode(data)
-    assert (event.fact, event.hash, event.seq, event.prev) == (fact, entry_hash, 7, "ab" * 32)
+    found = decode(data)
+    assert (found.fact, found.hash, found.seq, found.prev) == (fact, entry_hash, 7, "ab" * 32)
     assert hashlib.sha256(data).hexdigest() == entry_hash
 
 

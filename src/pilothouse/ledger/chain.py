@@ -8,15 +8,17 @@ before it. Nothing but bytes goes into the verification: it works offline, on an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pilothouse.canonical import Json, NotCanonical, canonical
 from pilothouse.errors import LedgerCorrupt, LedgerError
 from pilothouse.events import VERSION, Event, Fact, fact_from_json, fact_to_json
+
+if TYPE_CHECKING:
+    from pilothouse.ledger.proof import Entry
 
 GENESIS = "0" * 64
 
@@ -26,7 +28,6 @@ Upcast = Callable[[dict[str, Json]], dict[str, Json]]
 # From a version to the next: the payload as the newer version would have written it. Stored bytes are never rewritten.
 UPCASTS: Mapping[int, Upcast] = {}
 
-_BATCH = 64  # entries parsed in one call: half the cost of a call each
 _MOST_PROBLEMS = 100
 _LONGEST_INTEGER = 16  # digits of 2**53
 
@@ -139,26 +140,29 @@ def verify(entries: Iterable[Row], chain: str, head: str | None = None) -> Verif
         head: a hash noted earlier (state.yml, a release record, a person's notebook). It may be the hash of any entry:
             the ledger has grown since. Without it a missing tail cannot be told from a tail that never was.
     """
+    from pilothouse.ledger.proof import proven  # loaded here: a command that only reads a status needs none of it
+
     problems: list[Problem] = []
     count, last_seq, prev, stored_prev = 0, 0, GENESIS, GENESIS
     anchor = 0 if head == GENESIS else None
-    for seq, stored, data, text, entry in _parsed(entries):
+    for seq, stored, data in entries:
         count += 1
         actual = sha256(data).hexdigest()
         found = len(problems)
         if actual != stored:
             problems.append(Problem(seq, "edited", f"the bytes hash to {actual[:12]}, the ledger noted {stored[:12]}"))
-        if entry is None or not _is_canonical(text, entry):
-            problems.append(_unreadable(seq, entry))
+        entry = proven(data) or _examined(seq, data)
+        if isinstance(entry, Problem):
+            problems.append(entry)
         else:
-            if entry["v"] != VERSION and (newer := _foreign_version(seq, entry["v"])):
+            if entry.v != VERSION and (newer := _foreign_version(seq, entry.v)):
                 problems.append(newer)
-            if entry["chain"] != chain or entry["seq"] != seq:
-                message = f"the entry says it is {entry['chain']} {entry['seq']}, it stands at {chain} {seq}"
-                problems.append(Problem(seq, "foreign" if entry["chain"] != chain else "reordered", message))
+            if entry.chain != chain or entry.seq != seq:
+                message = f"the entry says it is {entry.chain} {entry.seq}, it stands at {chain} {seq}"
+                problems.append(Problem(seq, "foreign" if entry.chain != chain else "reordered", message))
             # After an edit the next entry still names the hash that was noted: one problem, not two.
-            if entry["prev"] != prev and entry["prev"] != stored_prev and seq == last_seq + 1:
-                message = f"names {entry['prev'][:12]} as the entry before, which is {prev[:12]}"
+            if entry.prev not in (prev, stored_prev) and seq == last_seq + 1:
+                message = f"names {entry.prev[:12]} as the entry before, which is {prev[:12]}"
                 problems.append(Problem(seq, "relinked", message))
         if seq != last_seq + 1:
             problems.append(_out_of_step(seq, last_seq))
@@ -181,14 +185,6 @@ def _out_of_step(seq: int, last: int) -> Problem:
     return Problem(seq, "dropped", f"number {seq} stands after {last}: {seq - last - 1} missing")
 
 
-def _unreadable(seq: int, entry: object) -> Problem:
-    if entry is None:
-        return Problem(seq, "malformed", "the bytes are no entry")
-    if isinstance(entry, dict) and (newer := _foreign_version(seq, entry.get("v"))):
-        return newer
-    return Problem(seq, "not-canonical", "the bytes are not the canonical form of what they say")
-
-
 def _foreign_version(seq: int, version: object) -> Problem | None:
     if type(version) is int and version > VERSION:
         return Problem(seq, "newer", f"version {version} is newer than this Pilothouse, which knows {VERSION}")
@@ -197,30 +193,20 @@ def _foreign_version(seq: int, version: object) -> Problem | None:
     return None
 
 
-def _parsed(rows: Iterable[Row]) -> Iterator[tuple[int, str, bytes, str, Any]]:
-    """Each row with its text and its parsed entry (None where it is no JSON of the ledger)."""
-    remaining = iter(rows)
-    while batch := list(islice(remaining, _BATCH)):
-        texts: list[str]
-        entries: list[Any]
-        try:
-            texts = [data.decode() for _, _, data in batch]
-            entries = _loads(f"[{','.join(texts)}]")
-        except (ValueError, RecursionError):
-            entries = []
-        if len(entries) != len(batch):  # one is broken: find it
-            parsed = [_parse(data) for _, _, data in batch]
-            texts, entries = [text for text, _ in parsed], [entry for _, entry in parsed]
-        for (seq, stored, data), text, entry in zip(batch, texts, entries, strict=True):
-            yield seq, stored, data, text, entry
-
-
-def _parse(data: bytes) -> tuple[str, Any]:
+def _examined(seq: int, data: bytes) -> Entry | Problem:
+    """The exact judgement of an entry for which the quick proof did not hold."""
     try:
         text = data.decode()
-        return text, _loads(text)
+        entry = _loads(text)
     except (ValueError, RecursionError):
-        return "", None
+        return Problem(seq, "malformed", "the bytes are no entry")
+    if _is_canonical(text, entry):
+        from pilothouse.ledger.proof import Entry
+
+        return Entry(**entry)
+    if isinstance(entry, dict) and (newer := _foreign_version(seq, entry.get("v"))):
+        return newer
+    return Problem(seq, "not-canonical", "the bytes are not the canonical form of what they say")
 
 
 def _refuse(literal: str) -> object:
