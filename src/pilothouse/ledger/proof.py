@@ -18,8 +18,8 @@ import msgspec
 from pilothouse.canonical import LIMIT
 
 _DEPTH = 6  # of a payload; the type of a value doubles with each
-# From a character that is not ASCII to the end of its string; a colon follows where that is a key. Canonical JSON has no
-# spaces, and no raw line end.
+# From a character that is not ASCII to the end of its string; where a colon follows, that string is a key.
+# Canonical JSON has no spaces and no raw line ends.
 _REST_OF_STRING = re.compile(rb'[\x80-\xff][^"\\]*+(?:\\.[^"\\]*+)*+"(:?)')
 
 
