@@ -38,13 +38,16 @@ def planned(*acts, basis=None):
     return e.Planned(digest({"acts": list(acts), "basis": basis}), tuple(acts), basis)
 
 
-def opened(checkpoint="go", *, pins=None, basis=None, expires=START + timedelta(days=3)):
-    basis = basis or {"checkpoint": checkpoint, "pins": pins or {}}
+def opened(checkpoint="go", *, plan=None, pins=None, basis=None, expires=START + timedelta(days=3)):
+    acts = [{name: item[name] for name in ("step", "tool", "branch", "arguments")} for item in plan.acts] if plan else []
+    basis = basis or {
+        "checkpoint": checkpoint, "plan": plan.digest if plan else "", "acts": acts, "pins": pins or {},
+    }  # fmt: skip
     return e.CheckpointOpened(checkpoint, approval_digest(basis), "card", basis, pins or {}, expires.isoformat(), ())
 
 
 def approved(card, checkpoint="go"):
-    return e.Approved(checkpoint, card.approval_digest, "ceo", "terminal", "unauthenticated", None)
+    return e.Approved(checkpoint, card.approval_digest, "ceo", "scripted", "standing", None)
 
 
 def intended(plan, step, *, approval=None, arguments=None, branch="main", attempt=1, tool="deploy.apply"):

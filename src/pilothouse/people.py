@@ -99,6 +99,10 @@ def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, st
         # Left at the prompt: the word is spent, so that it is never drawn next time.
         append(app, state, WordSpent(name, opened.approval_digest, word, "", matched=False, channel=who.channel))
         raise
+    if approval.expired(known, app.clock.now()):
+        late = WordSpent(name, opened.approval_digest, word, entered[:64], matched=False, channel=who.channel)
+        append(app, state, late, CheckpointExpired(name, opened.approval_digest))
+        raise RequestRefused("checkpoint-expired", f"{name} expired at {opened.expires_at}")
     matched = approval.entry_matches(word, entered, until, app.clock.now())
     spent = WordSpent(name, opened.approval_digest, word, entered[:64], matched, who.channel)
     if matched:

@@ -37,7 +37,7 @@ class Journal(Protocol):
     """The ledger's port: append-only chains, and a lease a chain."""
 
     def append(self, chain: str, run: str, facts: Iterable[Fact], at: str, *, expect: Head | None = None,
-               lease: Lease | None = None) -> tuple[Event, ...]:  # fmt: skip
+               lease: Lease | None = None, first: tuple[str, Fact] | None = None) -> tuple[Event, ...]:  # fmt: skip
         """Append facts as one atomic, durable batch.
 
         Args:
@@ -46,6 +46,7 @@ class Journal(Protocol):
             facts: at least one.
             at: ISO 8601 UTC.
             expect: where given, the head must still be this one.
+            first: a fact of another run that goes before them in the same batch (a run that gives way to this one).
             lease: where given, it must still be the chain's current lease (same fence) and not have run out at ``at``.
 
         Raises:

@@ -41,14 +41,10 @@ def start(app: Workspace, request: Request, who: Person) -> str:
     gives_way = _refuse_if_busy(app, chain, request, prepared.started.to_sha)
     if (gives_way and gives_way.run) != (prepared.gives_way and prepared.gives_way.run):
         raise RequestRefused("product-busy", f"a run of {chain} changed at this moment", "see: pilothouse status")
+    # In one batch: a kill in between would leave a run that gave way to nothing.
+    superseded = (prepared.gives_way.run, Superseded(prepared.run)) if prepared.gives_way else None
     try:
-        if prepared.gives_way is not None:
-            written = app.journal.append(
-                chain, prepared.gives_way.run, [Superseded(prepared.run)], prepared.at, expect=head
-            )
-            head = app.journal.head(chain)
-            assert head.seq == written[-1].seq
-        app.journal.append(chain, prepared.run, [prepared.started], prepared.at, expect=head)
+        app.journal.append(chain, prepared.run, [prepared.started], prepared.at, expect=head, first=superseded)
     except ChainMoved as moved:
         raise RequestRefused(
             "product-busy", f"somebody else started a run of {chain} at this moment", "see: pilothouse status"
@@ -174,14 +170,16 @@ def _pin_rollback(app: Workspace, product: Product, inputs: dict[str, Json]) -> 
     if not touched:
         raise RequestRefused("nothing-to-roll-back", f"no run has shipped {product.name} yet")
     last = touched[-1]
-    if last.started.workflow == "rollback" or last.branch == "rollback":
+    if last.standing() == "rolled-back":
         raise RequestRefused(
             "rollback-of-rollback", f"the last change of production was a rollback ({last.run})",
             "a rollback is never rolled back: ship the version that you want",
         )  # fmt: skip
     live = last.facts().get("live", {})
     deployed = last.facts().get("production-deploy", {})
-    wanted = str(inputs.get("version") or live.get("version") or "")
+    # A rollback that failed is tried again with its own target: what was live when it began is what it takes back.
+    before = last.started.inputs.get("to_version") if last.started.workflow == "rollback" else live.get("version")
+    wanted = str(inputs.get("version") or before or "")
     target = _recorded(touched, wanted)
     if target is None:
         raise RequestRefused("version-not-recorded", f"no run has recorded {wanted or 'a version'} as live and good")

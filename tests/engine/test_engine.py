@@ -23,7 +23,7 @@ def approve(world, **changes):
         "approval_digest": card.approval_digest,
         "who": "ceo",
         "channel": "t",
-        "authentication": "x",
+        "authentication": "standing",
         "exception": None,
     }
     world.journal.append("acme", "r-1", [e.Approved("go", **{**fields, **changes})], iso(world.now()))

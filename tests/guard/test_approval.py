@@ -23,7 +23,8 @@ from pilothouse.model import Refuse
 from story import START, act, approved, chained, opened, planned, started
 
 LATER = (START + timedelta(minutes=15)).isoformat()
-PLAN, CARD = planned(act("deploy")), opened()
+PLAN = planned(act("deploy"))
+CARD = opened(plan=PLAN)
 
 
 @given(st.sampled_from(["", *WORDS]))
@@ -85,6 +86,6 @@ def test_a_scripted_approval_never_covers_a_checkpoint_that_opened_again():
     intent = e.Intended(
         "deploy", "deploy.apply", {"environment": "production"}, "k", PLAN.digest, CARD.approval_digest, "main", 1
     )
-    again = opened(pins={"deploy": {"main": "2"}})
+    again = opened(plan=PLAN, pins={"deploy": {"main": "2"}})
     state = fold(chained(started(), PLAN, CARD, approved(CARD), intent, void, again))
     assert scripted_applies((entry(),), state, "go", START).reason_code == "changed-since-approved"

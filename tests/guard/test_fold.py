@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
+
 import pytest
 
 from pilothouse import events as e
 from pilothouse.errors import ImpossibleHistory
+from pilothouse.guard.approval import shown_value
 from pilothouse.guard.fold import fold
 from story import START, act, approved, chained, done, failed, intended, observed, opened, planned, started
 
 PLAN = planned(act("deploy"), act("undo", branch="rollback"))
-CARD = opened()
+CARD = opened(plan=PLAN)
+TWO = planned(act("one"), act("two"))
+NOTES = planned(act("publish", "forge.release", arguments={"notes": {"ref": "notes.text", "type": "text"}}))
+NOTES_CARD = opened(
+    plan=NOTES,
+    basis={"plan": NOTES.digest, "acts": [{"step": "publish", "arguments": {"notes": shown_value("Faster. " * 40)}}]},
+)
+RULE = {"window_ms": 1_800_000}
+WATCHED = planned(act("deploy"), basis={"watch": RULE})
+HALF_AN_HOUR = (START + timedelta(seconds=2, minutes=30)).isoformat()  # after WATCHED, the second event
+OUTLINE = tuple({"id": name, "kind": kind, "branch": "main"} for name, kind in (("seen", "observe"), ("deploy", "act")))
+
+
+def word(entered, *, matched):
+    drawn = e.WordDrawn("go", CARD.approval_digest, "terminal", (START + timedelta(minutes=15)).isoformat())
+    return drawn, e.WordSpent("go", CARD.approval_digest, "SHIP", entered, matched=matched, channel="terminal")
+
+
+def by_word(card=CARD):
+    return dataclasses.replace(approved(card), channel="terminal", authentication="unauthenticated")
 
 
 def test_a_permitted_act_folds_to_done():
@@ -77,7 +100,7 @@ IMPOSSIBLE = {
         e.Branched("rollback", "undo", "high", "x", "", returns=False),
     ],
     "an approval of what is not open": [started(), PLAN, approved(CARD)],
-    "an approval of another card": [started(), PLAN, CARD, approved(opened(pins={"a": {"p": "other"}}))],
+    "an approval of another card": [started(), PLAN, CARD, approved(opened(plan=PLAN, pins={"a": {"p": "other"}}))],
     "an approval after a rejection": [started(), PLAN, CARD, e.Rejected("go", "ceo", "t", "no"), approved(CARD)],
     "an approval after an expiry": [started(), PLAN, CARD, e.CheckpointExpired("go", CARD.approval_digest), approved(CARD)],
     "two approvals": [started(), PLAN, CARD, approved(CARD), approved(CARD)],
@@ -100,7 +123,45 @@ IMPOSSIBLE = {
     "a hold lifted that nobody gave": [started(), e.HoldLifted("a", "ceo", "t", "because")],
     "a sample of a watch that is not open": [started(), e.Sampled("watch", "e-001", {}, "healthy", "")],
     "a watch that is shortened": [
-        started(), e.WatchOpened("watch", "2026-11-21T09:30:00+00:00", {}, {}), e.WatchClosed("watch", "healthy", "", ()),
+        started(), WATCHED, e.WatchOpened("watch", HALF_AN_HOUR, {}, RULE),
+        e.Sampled("watch", "e-1", {}, "healthy", ""), e.WatchClosed("watch", "healthy", "", ()),
+    ],
+    "a watch whose window is not the planned one": [
+        started(), WATCHED, e.WatchOpened("watch", (START + timedelta(minutes=29)).isoformat(), {}, RULE),
+    ],
+    "a watch by another rule": [
+        started(), WATCHED, e.WatchOpened("watch", HALF_AN_HOUR, {}, {"window_ms": 1_800_000, "error_rate": {}}),
+    ],
+    "a watch that nobody planned": [started(), PLAN, e.WatchOpened("watch", HALF_AN_HOUR, {}, RULE)],
+    "an act before the one that the plan has first": [
+        started(), TWO, opened(plan=TWO), approved(opened(plan=TWO)),
+        intended(TWO, "two", approval=opened(plan=TWO).approval_digest),
+    ],
+    "an end before all of it is done": [started(outline=OUTLINE), observed("seen", "e-1", {}), e.Ended("done", "")],
+    "notes that are not the approved ones": [
+        started(), NOTES, observed("notes", "e-1", {"text": "Buy now. " * 40}), NOTES_CARD, approved(NOTES_CARD),
+        intended(
+            NOTES, "publish", approval=NOTES_CARD.approval_digest, tool="forge.release",
+            arguments={"notes": "Buy now. " * 40},
+        ),
+    ],
+    "an act that the approved card does not list": [
+        started(), PLAN, opened(basis={"plan": PLAN.digest, "acts": []}),
+        approved(opened(basis={"plan": PLAN.digest, "acts": []})),
+        intended(PLAN, "deploy", approval=opened(basis={"plan": PLAN.digest, "acts": []}).approval_digest),
+    ],
+    "a card of another plan": [started(), PLAN, opened(plan=TWO)],
+    "a card without a plan": [started(), opened(plan=PLAN)],
+    "a word that matches and is another": [started(), PLAN, CARD, *word("SHIP IT", matched=True)],
+    "an approval without a word": [started(), PLAN, CARD, by_word()],
+    "an approval after a wrong word": [started(), PLAN, CARD, *word("ship", matched=False), by_word()],
+    "an approval by a word that was entered for an older card": [
+        started(), PLAN, CARD, *word("SHIP", matched=True), approved(CARD),
+        intended(PLAN, "deploy", approval=CARD.approval_digest), failed("deploy", "plan-changed"), CARD, by_word(),
+    ],
+    "an approval of a card that has expired": [
+        started(), PLAN, opened(plan=PLAN, expires=START + timedelta(seconds=4)),
+        approved(opened(plan=PLAN, expires=START + timedelta(seconds=4))),
     ],
     "a settlement of an act that is not open": [started(), PLAN, e.Settled("deploy", "applied", "ceo", "t", "seen", {})],
 }  # fmt: skip
@@ -115,6 +176,35 @@ def test_an_impossible_history_is_refused(name):
         fold([*before, last])
 
 
+def test_a_watch_that_saw_nothing_healthy_is_not_closed_as_healthy():
+    ends = (START + timedelta(hours=2, minutes=30)).isoformat()
+    late = [started(), WATCHED, e.WatchOpened("watch", ends, {}, RULE)]
+    closed = e.WatchClosed("watch", "healthy", "", ())
+    with pytest.raises(ImpossibleHistory, match="healthy"):
+        fold(chained(*late, closed, every=3600.0))
+    thin = e.Sampled("watch", "e-1", {}, "thin", "")
+    with pytest.raises(ImpossibleHistory, match="healthy"):
+        fold(chained(*late, thin, closed, every=3600.0))
+
+
+def test_the_approved_notes_and_a_finished_outline_fold():
+    text = "Faster. " * 40
+    publish = intended(
+        NOTES, "publish", approval=NOTES_CARD.approval_digest, tool="forge.release", arguments={"notes": text}
+    )
+    state = fold(
+        chained(
+            started(), NOTES, observed("notes", "e-1", {"text": text}), NOTES_CARD, *word_of(NOTES_CARD),
+            by_word(NOTES_CARD), publish, done("publish"), e.Ended("done", ""),
+        )
+    )  # fmt: skip
+    assert state.standing() == "done"
+
+
+def word_of(card):
+    return [dataclasses.replace(fact, approval_digest=card.approval_digest) for fact in word("SHIP", matched=True)]
+
+
 def test_a_changed_plan_voids_the_approval_and_the_checkpoint_opens_again():
     facts = [
         started(), PLAN, CARD, approved(CARD), intended(PLAN, "deploy", approval=CARD.approval_digest),
@@ -122,7 +212,7 @@ def test_a_changed_plan_voids_the_approval_and_the_checkpoint_opens_again():
     ]  # fmt: skip
     state = fold(chained(*facts))
     assert state.checkpoints["go"].approved is None
-    again = opened(pins={"deploy": {"ref:refs/heads/main": "2" * 40}})
+    again = opened(plan=PLAN, pins={"deploy": {"ref:refs/heads/main": "2" * 40}})
     with pytest.raises(ImpossibleHistory):  # the old approval opens nothing any more
         fold(chained(*facts, intended(PLAN, "deploy", approval=CARD.approval_digest, attempt=2)))
     state = fold(

@@ -27,6 +27,8 @@ from pilothouse.events import (
     VerdictGiven,
     WatchClosed,
     WatchOpened,
+    WordDrawn,
+    WordSpent,
 )
 from pilothouse.guard.fold import fold
 from pilothouse.guard.state import RunState
@@ -157,7 +159,7 @@ class Story:
             }
             for step, (tool, branch, arguments) in ACTS.items()
         )  # fmt: skip
-        basis: dict[str, Json] = {"watch": {"window_ms": 1_800_000}}
+        basis: dict[str, Json] = {"watch": {"window_ms": 1_800_000, "every_ms": 60_000}}
         self.plan = digest({"acts": list(acts), "basis": basis})
         self.tell(Planned(self.plan, acts, basis))
 
@@ -171,13 +173,17 @@ class Story:
         self.tell(Done(step, self.next_evidence(), facts, {}, found=False, summary=summary), after)
 
     def opened(self) -> None:
-        basis: dict[str, Json] = {"plan": self.plan, "card": digest(CARD)}
+        acts: list[Json] = [{"step": step, "arguments": arguments} for step, (_, _, arguments) in ACTS.items()]
+        basis: dict[str, Json] = {"plan": self.plan, "acts": acts, "card": digest(CARD)}
         self.approval = digest(basis)
         expires = (self.now + timedelta(days=3)).isoformat()
         self.tell(CheckpointOpened("go", self.approval, CARD, basis, {}, expires, ()), 0.2)
 
     def approved(self, after: float = 240.0) -> None:
-        self.tell(Approved("go", self.approval, "ceo@acme.test", "terminal", "os-user", None), after)
+        until = (self.now + timedelta(minutes=15)).isoformat()
+        self.tell(WordDrawn("go", self.approval, "terminal", until), after)
+        self.tell(WordSpent("go", self.approval, "SHIP", "SHIP", matched=True, channel="terminal"))
+        self.tell(Approved("go", self.approval, "ceo@acme.test", "terminal", "os-user", None))
 
 
 def refused(story: Story | None = None) -> Story:

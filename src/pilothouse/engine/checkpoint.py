@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pilothouse.canonical import Json, digest, sha256_hex
+from pilothouse.canonical import Json, sha256_hex
 from pilothouse.engine.pins import flat, read_pins, remaining, told
 from pilothouse.engine.world import Log, iso
 from pilothouse.events import CheckpointOpened, Halted
-from pilothouse.guard.approval import approval_digest
+from pilothouse.guard.approval import approval_digest, shown_value
 from pilothouse.guard.decide import act_key
 from pilothouse.guard.references import Unresolved, fact_of, resolve
 from pilothouse.guard.state import MAIN, RunState, resolve_planned
@@ -76,8 +76,7 @@ def _shown(act: PlannedAct, log: Log) -> Json:
             worth = resolve(value, lambda _form, ref: fact_of(facts, ref))
         except Unresolved:
             worth = value
-        long = isinstance(worth, str) and len(worth) > 200
-        shown[name] = {"sha256": digest(worth)} if long else worth
+        shown[name] = shown_value(worth)
     return {"step": act.step, "tool": act.tool, "branch": act.branch, "arguments": shown}
 
 

@@ -25,7 +25,9 @@ def watch(log: Log, step: Step) -> Wait | None:
         assert isinstance(rule, dict)
         window = rule.get("window_ms")
         baseline = facts_of(log, step.reads[0])
-        log.append(WatchOpened(step.id, ends_at(now, window if isinstance(window, int) else 0), baseline, rule))
+        # From what was recorded last: a clock that was set back shortens nothing.
+        start = max(now, datetime.fromisoformat(log.state.last_at))
+        log.append(WatchOpened(step.id, ends_at(start, window if isinstance(window, int) else 0), baseline, rule))
         known = log.state.watches[step.id]
     every = known.opened.rule.get("every_ms")
     pause = timedelta(milliseconds=every if isinstance(every, int) else 1000)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.canonical import Json, digest
-from pilothouse.errors import ChainMoved
+from pilothouse.errors import ChainMoved, PilothouseError
 from pilothouse.events import Done, Event, Fact, Failed, Observed, Started
 from pilothouse.guard.fold import fold, step_on
 from pilothouse.guard.gates import Bound
@@ -82,19 +82,22 @@ class Log:
         return cls(world, state, head)
 
     def append(self, *facts: Fact) -> None:
-        """Make facts durable, then fold them.
+        """Fold facts, then make them durable: what could not be read back is never written.
 
         Raises:
             ChainMoved: somebody else appended meanwhile (an approval, an abort): read again and decide anew.
             LeaseLost: another conductor took over.
+            ImpossibleHistory: the facts cannot follow; nothing was written.
         """
-        # Folding first, on nothing durable, would accept what the journal then refuses; so append, then fold.
-        written = self.world.journal.append(
-            self.world.chain, self.state.run, facts, iso(self.world.now()), expect=self.head, lease=self.world.lease()
-        )
-        for event in written:
-            step_on(self.state, event)
-            self.head = Head(event.seq, event.hash)
+        at, chain, run = iso(self.world.now()), self.world.chain, self.state.run
+        try:
+            for seq, fact in enumerate(facts, self.head.seq + 1):
+                step_on(self.state, Event(chain, seq, "", run, at, fact, ""))
+            written = self.world.journal.append(chain, run, facts, at, expect=self.head, lease=self.world.lease())
+        except PilothouseError:
+            self.refresh()  # the state is what is durable, again
+            raise
+        self.head = Head(written[-1].seq, written[-1].hash)
         for event in written:
             self.world.listen(event, self.state)
 

@@ -15,6 +15,7 @@ WORDS = (
 )  # fmt: skip
 WORD_LIFE = timedelta(minutes=15)  # I15
 ABORT = "ABORT"
+LONG_TEXT = 200  # characters of an argument, from which on a card holds its digest
 
 
 def drawable(last: str) -> tuple[str, ...]:
@@ -46,6 +47,11 @@ def expired(known: CheckpointState, now: datetime) -> bool:
 def entry_matches(presented: str, entered: str, drawn_until: str, now: datetime) -> bool:
     """Whether an entry is the word, exactly and in time: no trimming, no folding, no look-alikes (APR-1)."""
     return entered == presented and now < datetime.fromisoformat(drawn_until)
+
+
+def shown_value(worth: Json) -> Json:
+    """An argument as an approved card holds it: long texts by their digest."""
+    return {"sha256": digest(worth)} if isinstance(worth, str) and len(worth) > LONG_TEXT else worth
 
 
 def approval_digest(basis: dict[str, Json]) -> str:

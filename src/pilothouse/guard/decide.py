@@ -9,7 +9,7 @@ from datetime import datetime
 from pilothouse.canonical import Json, digest, sha256_hex
 from pilothouse.guard.gates import Bound, judge
 from pilothouse.guard.references import Unresolved
-from pilothouse.guard.state import MAIN, RunState, approved_digest, resolve_planned
+from pilothouse.guard.state import MAIN, RunState, approved_digest, is_complete, resolve_planned
 from pilothouse.model import Finding, Gate, Kind, Permit, Refuse, Step, Wait, Workflow
 
 
@@ -24,27 +24,7 @@ class Decision:
 
 def next_step(workflow: Workflow, state: RunState) -> Step | None:
     """The first step of the current branch that is not complete, or None at its end."""
-    return next((step for step in workflow.steps(state.branch) if not is_complete(step, state)), None)
-
-
-def is_complete(step: Step, state: RunState) -> bool:
-    """Whether a step needs nothing more."""
-    if step.id in state.skipped:
-        return True
-    match step.kind:
-        case Kind.OBSERVE | Kind.DRAFT:
-            return step.id in state.evidence
-        case Kind.VERDICT:
-            verdict = state.verdicts.get(step.id)
-            return verdict is not None and (verdict.answer == "go" or step.id in state.lifted)
-        case Kind.CHECKPOINT:
-            return approved_digest(state, step.id) is not None
-        case Kind.WATCH:
-            watch = state.watches.get(step.id)
-            return watch is not None and watch.closed is not None and watch.closed.outcome == "healthy"
-        case Kind.ACT:
-            act = state.acts.get(step.id)
-            return act is not None and act.done is not None
+    return next((step for step in workflow.steps(state.branch) if not is_complete(step.kind, step.id, state)), None)
 
 
 def unhandled(step: Step, state: RunState) -> tuple[str, str, str] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pilothouse import events as e
 from pilothouse.canonical import Json
 from pilothouse.guard.references import fact_of, resolve
-from pilothouse.model import Plan, PlannedAct, Reach
+from pilothouse.model import Kind, Plan, PlannedAct, Reach
 
 MAIN = "main"
 MAX_WORDS = 3  # I15: wrong entries a checkpoint
@@ -52,6 +52,7 @@ class CheckpointState:
     shown: e.CheckpointOpened | None = None  # the last card, also after it was voided
     approved: e.Approved | None = None
     word_open: e.WordDrawn | None = None
+    word_matched: bool = False  # and not yet used by an approval
     wrong_words: int = 0
     closed: str = ""
 
@@ -156,3 +157,23 @@ def approved_digest(state: RunState, checkpoint: str) -> str | None:
     """The approval digest that a person approved at a checkpoint and that still stands, or None."""
     known = state.checkpoints.get(checkpoint)
     return known.approved.approval_digest if known and known.approved else None
+
+
+def is_complete(kind: Kind, step: str, state: RunState) -> bool:
+    """Whether a step of a kind needs nothing more."""
+    if step in state.skipped:
+        return True
+    match kind:
+        case Kind.OBSERVE | Kind.DRAFT:
+            return step in state.evidence
+        case Kind.VERDICT:
+            verdict = state.verdicts.get(step)
+            return verdict is not None and (verdict.answer == "go" or step in state.lifted)
+        case Kind.CHECKPOINT:
+            return approved_digest(state, step) is not None
+        case Kind.WATCH:
+            watch = state.watches.get(step)
+            return watch is not None and watch.closed is not None and watch.closed.outcome == "healthy"
+        case Kind.ACT:
+            act = state.acts.get(step)
+            return act is not None and act.done is not None

@@ -32,13 +32,14 @@ class MemoryJournal:
         *,
         expect: Head | None = None,
         lease: Lease | None = None,
+        first: tuple[str, Fact] | None = None,
     ) -> tuple[Event, ...]:
         """Append facts as one batch; see ``ports.Journal``."""
         with self._lock:
             head = self.head(chain)
             rules.demand_lease(self._leases.get(chain), lease, chain, at)
             rules.demand_head(chain, expect, head)
-            grown = rules.extend(chain, head, run, facts, at)
+            grown = rules.extend(chain, head, run, facts, at, first)
             self._rows.setdefault(chain, []).extend((event.seq, event.hash, data) for event, data in grown)
         return tuple(event for event, _ in grown)
 

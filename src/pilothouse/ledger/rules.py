@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 _FREE = ""  # the holder of a released lease; its row stays, so that the fence never falls
 
 
-def extend(chain: str, head: Head, run: str, facts: Iterable[Fact], at: str) -> list[tuple[Event, bytes]]:
-    """The entries that continue a chain after its head, with their bytes.
+def extend(
+    chain: str, head: Head, run: str, facts: Iterable[Fact], at: str, first: tuple[str, Fact] | None = None
+) -> list[tuple[Event, bytes]]:
+    """The entries that continue a chain after its head, with their bytes; ``first`` belongs to another run.
 
     Raises:
         ValueError: no fact, or ``at`` is no time in UTC.
@@ -26,13 +28,14 @@ def extend(chain: str, head: Head, run: str, facts: Iterable[Fact], at: str) -> 
     moment(at)
     grown: list[tuple[Event, bytes]] = []
     seq, prev = head.seq, head.hash
-    for fact in facts:
-        seq += 1
-        data, entry_hash = encode(chain=chain, seq=seq, prev=prev, run=run, at=at, fact=fact)
-        grown.append((Event(chain=chain, seq=seq, prev=prev, run=run, at=at, fact=fact, hash=entry_hash), data))
-        prev = entry_hash
-    if not grown:
+    own = [(run, fact) for fact in facts]
+    if not own:
         raise ValueError("an append needs at least one fact")
+    for of, fact in [first, *own] if first else own:
+        seq += 1
+        data, entry_hash = encode(chain=chain, seq=seq, prev=prev, run=of, at=at, fact=fact)
+        grown.append((Event(chain=chain, seq=seq, prev=prev, run=of, at=at, fact=fact, hash=entry_hash), data))
+        prev = entry_hash
     return grown
 
 

@@ -61,6 +61,7 @@ class SqliteJournal:
         *,
         expect: Head | None = None,
         lease: Lease | None = None,
+        first: tuple[str, Fact] | None = None,
     ) -> tuple[Event, ...]:
         """Append facts as one atomic, durable batch; see ``ports.Journal``."""
         with self._transaction() as connection:
@@ -68,8 +69,8 @@ class SqliteJournal:
             if lease is not None:
                 rules.demand_lease(self._lease(connection, chain), lease, chain, at)
             rules.demand_head(chain, expect, head)
-            grown = rules.extend(chain, head, run, facts, at)
-            rows = [(chain, event.seq, run, event.kind, at, event.hash, data) for event, data in grown]
+            grown = rules.extend(chain, head, run, facts, at, first)
+            rows = [(chain, event.seq, event.run, event.kind, at, event.hash, data) for event, data in grown]
             connection.executemany(_INSERT, rows)
         last = grown[-1][0]
         self._seen[chain] = Head(last.seq, last.hash)
