@@ -483,3 +483,27 @@ def test_a_settled_act_leaves_the_facts_that_later_steps_refer_to():
     settled = e.Settled("stage", "applied", "ceo", "t", "I looked", {"value": "s"})
     world.journal.append("acme", "r-1", [settled], iso(world.now()))
     assert fold(world.journal.read("acme")).facts()["stage"] == {"value": "s"}
+
+
+def test_an_approval_outlives_its_card_only_where_production_was_touched():
+    world = toy()
+    advance("r-1", world)
+    approve(world)
+    world.clock.slept += 30 * 86_400
+    state = advance("r-1", world).state
+    assert state.standing() == "aborted"
+    assert not [target for target in world.tools.calls if target.startswith("production")]
+    world = toy()
+    advance("r-1", world)
+    approve(world)
+
+    def killed(name, step):
+        if (name, step) == ("after-outcome", "one"):
+            raise KeyboardInterrupt
+
+    world.boundary = killed
+    with pytest.raises(KeyboardInterrupt):
+        advance("r-1", world)
+    world.boundary = lambda _name, _step: None
+    world.clock.slept += 30 * 86_400
+    assert advance("r-1", world).state.standing() == "done"

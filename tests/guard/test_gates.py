@@ -12,11 +12,12 @@ from pilothouse.guard.fold import fold
 from pilothouse.guard.gates import RULES, Bound, judge, to_look_again
 from pilothouse.model import Gate
 from pilothouse.settings import Policy, Readiness, Rollback
-from story import SHA, START, chained, observed, started
+from story import SHA, START, act, approved, chained, done, failed, intended, observed, opened, planned, started
 
 
 def bound(policy=None, **changes):
-    return Bound(product(**changes), policy or Policy(), SHA, frozenset())
+    live = {"sha": "1" * 40, "version": "1.3.0"}
+    return Bound(product(**changes), policy or Policy(), SHA, frozenset({"2" * 40}), live)
 
 
 def checks(**states):
@@ -61,6 +62,14 @@ CASES = [
     ("live", {"reachable": True, "sha": "", "version": "1.3.0"}, "production-unknown"),
     ("live", {"reachable": False, "sha": SHA, "version": "1.3.0"}, "production-unknown"),
     ("live", {}, "production-unknown"),
+    ("still-live", {"reachable": True, "sha": "1" * 40, "version": "1.3.0"}, "ok"),
+    ("still-live", {"reachable": True, "sha": "2" * 40, "version": "1.4.0"}, "ok"),  # this run's own
+    ("still-live", {"reachable": True, "sha": "3" * 40, "version": "1.3.1"}, "production-changed"),
+    ("still-live", {"reachable": True, "sha": "3" * 40, "version": "1.3.0"}, "production-changed"),
+    ("still-live", {"reachable": False}, "production-unknown"),
+    ("backed-up", {"key": "b-1"}, "ok"),
+    ("backed-up", {"key": ""}, "backup-missing"),
+    ("backed-up", {}, "backup-missing"),
     ("healthy", {"healthy": True, "in_a_row": 3, "needed": 3}, "ok"),
     ("healthy", {"healthy": False, "looks": [{"problem": "503"}]}, "unhealthy"),
     ("healthy", {"healthy": 1}, "unhealthy"),
@@ -146,3 +155,38 @@ def test_a_failed_gate_is_looked_at_again_after_a_resume():
     rest = e.Refused("ready", "ci-red", "", "", ())
     assert to_look_again([GATE], state_with(red, judged, rest), bound(), START) == ()
     assert to_look_again([GATE], state_with(red, judged, rest, e.Resumed("ceo", "t")), bound(), START) == ("ci",)
+
+
+BACKUP = planned(act("backup", "backup.create"), act("deploy"))
+BACKUP_CARD = opened(plan=BACKUP)
+FRESH = Gate("backup-fresh", "backed-up", on="backup", max_age=3600)
+
+
+def backed_up_and(*more):
+    intent = intended(BACKUP, "backup", approval=BACKUP_CARD.approval_digest, tool="backup.create")
+    return state_with(BACKUP, BACKUP_CARD, approved(BACKUP_CARD), intent, done("backup", facts={"key": "b-1"}), *more)
+
+
+def test_a_backup_that_is_too_old_lets_nothing_touch_production():
+    state = backed_up_and()
+    assert judge(FRESH, state, bound(), START + timedelta(minutes=59)).passed
+    finding = judge(FRESH, state, bound(), START + timedelta(minutes=62))
+    assert (finding.passed, finding.reason_code) == (False, "backup-too-old")
+    assert to_look_again([FRESH], state, bound(), START + timedelta(minutes=62)) == ()
+
+
+def test_a_backup_does_not_grow_too_old_once_production_was_touched():
+    touched = backed_up_and(
+        intended(BACKUP, "deploy", approval=BACKUP_CARD.approval_digest), failed("deploy", "reply-lost")
+    )
+    assert judge(FRESH, touched, bound(), START + timedelta(hours=9)).passed
+    assert not judge(FRESH, state_with(), bound(), START).passed  # no backup at all
+
+
+def test_what_voids_an_approval_has_the_changing_things_looked_at_again():
+    seen = observed("live-now", "e-001", {"reachable": True, "sha": "1" * 40, "version": "1.3.0"})
+    gate = Gate("still", "still-live", on="live-now", max_age=3600)
+    card, plan = opened(plan=planned(act("deploy"))), planned(act("deploy"))
+    before = (seen, plan, card, approved(card), intended(plan, "deploy", approval=card.approval_digest))
+    assert to_look_again([gate], state_with(*before), bound(), START) == ()
+    assert to_look_again([gate], state_with(*before, failed("deploy", "plan-changed")), bound(), START) == ("live-now",)

@@ -10,7 +10,7 @@ from pilothouse.playbook.review import agent_names
 
 RULES = frozenset({
     "credentials-present", "ci-green", "nothing-left-to-merge", "no-blockers", "changelog-ready", "suite-passed",
-    "migrations-expected", "live", "healthy", "logs-clean", "no-drift", "restore-lossless",
+    "migrations-expected", "live", "still-live", "backed-up", "healthy", "logs-clean", "no-drift", "restore-lossless",
 })  # fmt: skip
 
 
@@ -43,7 +43,7 @@ _OBSERVE = (
     ("changelog.unreleased", "sha:sha", "entries:integer sections:object found:flag"),
     ("version.decide", "sha:sha current:version requested?:text contents:object",
      "version:version previous:version bump:text why:text tag:tag branch:ref"),
-    ("migrations.pending", "environment:environment sha:sha from:sha",
+    ("migrations.pending", "environment:environment sha:sha from:sha live?:sha",
      "database:text pending:object expand:names contract:names any:flag any_expand:flag any_contract:flag order:text"),
     ("tests.run", "suite:suite sha:sha environment?:environment version?:version", "suite:suite passed:flag total:integer"),
     ("health.check", "environment:environment version:version sha?:sha", "healthy:flag version:version sha:sha"),
@@ -56,7 +56,7 @@ _OBSERVE = (
 )  # fmt: skip
 _DRAFT = (
     ("changelog.finalise", "sha:sha version:version previous:version date:text", "text:text section:text"),
-    ("notes.render", "version:version previous:version date:text contents:object pulls:object section:text",
+    ("notes.render", "version:version previous:version date:text contents:object pulls:object section:text sha?:sha",
      "text:text headline:text"),
     ("issue.render", "version:version previous:version why:text postmortem:text", "title:text text:text"),
     ("postmortem.render", "version:version previous:version why:text timeline:object", "text:text"),

@@ -148,6 +148,51 @@ def test_a_rollback_after_a_migration_restores_the_database(harbour, conduct):
     assert columns(world, "staging") != before  # staging keeps what it got
 
 
+def hotfix(world):
+    """Somebody puts another commit on production, past every release."""
+    tree, live = (git(world, "rev-parse", f"refs/heads/deploy/production{of}") for of in ("^{tree}", ""))
+    who = ("-c", "user.name=ann", "-c", "user.email=ann@acme.test")
+    commit = git(world, *who, "commit-tree", tree, "-p", live, "-m", "hotfix")
+    git(world, "push", "-q", str(world.origin), f"{commit}:refs/heads/deploy/production")
+    wait_until(lambda: answer(world)["sha"] == commit)
+
+
+def wait_until(holds):
+    import time
+
+    for _ in range(400):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
+@pytest.mark.parametrize("moment", ["staging", "approved"])
+def test_a_hotfix_that_lands_meanwhile_stops_a_release_whose_way_back_it_changed(moment, harbour, conduct):
+    harbour_world = harbour()
+    app = conduct(harbour_world)
+    run = app.start(Request("acme"), WHO)
+    world = app.world(state_of(app, run))
+    name, step = {"staging": ("after-outcome", "staging-deploy"), "approved": ("after-intent", "production-deploy")}[
+        moment
+    ]
+    world.boundary = lambda at, of: hotfix(harbour_world) if (at, of) == (name, step) else None
+    while (standing := app.advance(run, world)).wait:
+        if standing.wait.checkpoint:
+            assert app.approve_scripted(standing.state, standing.wait.checkpoint)
+    assert standing.state.refused.reason_code == "production-changed"
+    assert answer(harbour_world)["version"] == "1.3.0"
+    assert "refs/tags/v1.4.0" not in refs(harbour_world)
+
+
+def test_one_look_that_fails_hides_no_other_blocker(harbour, conduct):
+    state = ship(conduct(harbour("forge-500", "unexpected-migration"))).state
+    told = state.refused.message
+    assert state.refused.reason_code == "forge-unreachable"
+    assert "blockers: " in told
+    assert "pending but not part of this release" in told
+
+
 def test_a_rollback_that_fails_halts_and_escalates(harbour, conduct):
     world = harbour("production-unhealthy", "rollback-fails")
     state = ship(conduct(world)).state

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pilothouse.engine.checkpoint import open_checkpoint
 from pilothouse.engine.perform import look_back, perform
 from pilothouse.engine.plan import applies, compile_plan
-from pilothouse.engine.steps import evidence_for, observe, record_findings, verdict
+from pilothouse.engine.steps import evidence_for, observe, other_blockers, record_findings, verdict
 from pilothouse.engine.watch import watch
 from pilothouse.engine.world import Log, World, bound_of
 from pilothouse.errors import ChainMoved, ToolFailed
@@ -75,7 +75,8 @@ def _one(log: Log) -> Wait | None:
         record_findings(log, step, decision.findings)
         return _carry_out(log, step, decision)
     except ToolFailed as failure:
-        _trouble(log, step, failure.reason_code, failure.message, failure.hint)
+        others = other_blockers(log, step)
+        _trouble(log, step, failure.reason_code, "; ".join((failure.message, *others)), failure.hint)
         return None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pilothouse.canonical import Json
+from pilothouse.engine.plan import applies
 from pilothouse.engine.world import Log, bound_of, evidence_fact, look_up
 from pilothouse.errors import ToolFailed
 from pilothouse.events import Judged, VerdictGiven
 from pilothouse.guard.decide import gates_of
-from pilothouse.guard.gates import to_look_again
+from pilothouse.guard.gates import evidence_of, judge, to_look_again
 from pilothouse.guard.references import Unresolved, resolve
+from pilothouse.guard.state import MAIN, is_complete
 from pilothouse.model import Finding, Kind, Step, Verdict
 
 
@@ -54,6 +56,33 @@ def evidence_for(log: Log, step: Step) -> None:
         source = log.world.workflow.step(name)
         if source.kind in {Kind.OBSERVE, Kind.DRAFT}:
             observe(log, source)
+
+
+def other_blockers(log: Log, failed: Step) -> list[str]:
+    """What else stands against a run that has not acted yet, where one look failed: told all at once (REL-1).
+
+    Goes on looking until the next verdict, and judges those of its gates whose evidence is there.
+    """
+    world, state = log.world, log.state
+    if failed.kind is not Kind.OBSERVE or state.plan is not None or state.branch != MAIN:
+        return []
+    told: list[str] = []
+    steps = world.workflow.steps()
+    for step in steps[steps.index(failed) + 1 :]:
+        if step.kind is Kind.VERDICT:
+            known = [gate for gate in gates_of(step, world.workflow) if evidence_of(gate.on, log.state) is not None]
+            findings = tuple(judge(gate, log.state, bound_of(world, log.state), world.now()) for gate in known)
+            record_findings(log, step, findings)
+            return [*told, *(finding.message for finding in findings if not finding.passed)]
+        if step.kind is not Kind.OBSERVE:
+            break
+        if applies(step, world, log.state) is False or is_complete(step.kind, step.id, log.state):
+            continue
+        try:
+            observe(log, step)
+        except ToolFailed as failure:
+            told.append(f"{step.id}: {failure.message}")
+    return told
 
 
 def record_findings(log: Log, step: Step, findings: tuple[Finding, ...]) -> None:

@@ -17,6 +17,8 @@ from pilothouse.model import Workflow
 from pilothouse.ports import Boundary, Clock, Head, Journal, Lease, Personas, Tools
 from pilothouse.settings import Configuration, Product
 
+LIVE = "live"  # the step that looks what production runs, in workflows that go back to it (as starting.py reads it)
+
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds: sorts as text."""
@@ -136,7 +138,8 @@ def bound_of(world: World, state: RunState) -> Bound:
     """What the gates of a run are bound to."""
     facts = state.facts()
     own = {str(item["sha"]) for step, item in facts.items() if step in state.acts and "sha" in item}
-    return Bound(world.product, world.configuration.policy, state.started.to_sha, frozenset(own))
+    live = facts.get(LIVE, {})
+    return Bound(world.product, world.configuration.policy, state.started.to_sha, frozenset(own), live)
 
 
 def look_up(world: World, state: RunState) -> Callable[[str, str], Json]:

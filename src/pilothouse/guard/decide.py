@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pilothouse.canonical import Json, digest, sha256_hex
+from pilothouse.guard.approval import expired
 from pilothouse.guard.gates import Bound, judge
 from pilothouse.guard.references import Unresolved
 from pilothouse.guard.state import MAIN, RunState, approved_digest, is_complete, resolve_planned
-from pilothouse.model import Finding, Gate, Kind, Permit, Refuse, Step, Wait, Workflow
+from pilothouse.model import Finding, Gate, Kind, Permit, PlannedAct, Refuse, Step, Wait, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,10 @@ def _decide_act(
         approval = approved_digest(state, planned.checkpoint)
         if approval is None:
             return Decision(Wait("checkpoint", f"{planned.checkpoint} awaits approval", checkpoint=planned.checkpoint))
+        if _outlived(planned, state, now):
+            return Decision(
+                Wait("checkpoint", f"the approval of {planned.checkpoint} expired", checkpoint=planned.checkpoint)
+            )
     if step.asks_unless is not None:
         finding = judge(workflow.gates[step.asks_unless], state, bound, now)
         findings = (*findings, finding)
@@ -121,6 +126,14 @@ def _decide_act(
         act_key(state, step.id),
     )  # fmt: skip
     return Decision(permit, findings, arguments)
+
+
+def _outlived(planned: PlannedAct, state: RunState, now: datetime) -> bool:
+    """Whether an approval is older than its card may get. Once production was touched, to finish is the safer way."""
+    if planned.branch != MAIN or state.production_attempted():
+        return False
+    known = state.checkpoints.get(str(planned.checkpoint))
+    return known is not None and expired(known, now)
 
 
 def on_trouble(step: Step, workflow: Workflow, state: RunState) -> str:

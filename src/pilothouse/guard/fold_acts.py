@@ -32,14 +32,14 @@ def apply_act(state: RunState, event: e.Event) -> None:
             state.moves.update({pin: str(value) for pin, value in fact.moves.items()})
         case e.Failed():
             act = _open(state, event, fact.step)
-            _void_on_change(state, act, fact)
+            _void_on_change(state, event, act, fact)
             act.moved = act.moved or fact.moved
             act.open, act.failed, act.failed_seq, act.ended_at = None, fact, event.seq, event.at
         case e.Settled():
             _settle(state, event, fact)
 
 
-def _void_on_change(state: RunState, act: ActState, fact: e.Failed) -> None:
+def _void_on_change(state: RunState, event: e.Event, act: ActState, fact: e.Failed) -> None:
     if fact.reason_code == "plan-changed" and act.open and act.open.approval_digest:
         for checkpoint in state.checkpoints.values():
             if checkpoint.approved and checkpoint.approved.approval_digest == act.open.approval_digest:
@@ -47,15 +47,17 @@ def _void_on_change(state: RunState, act: ActState, fact: e.Failed) -> None:
                     index = state.exceptions.index(checkpoint.approved.exception)
                     state.exceptions[index] += " (void: something changed)"
                 checkpoint.approved = checkpoint.opened = None
+                state.void_seq = event.seq
 
 
 def _settle(state: RunState, event: e.Event, fact: e.Settled) -> None:
     act = _open(state, event, fact.step)
     state.exceptions.append(f"{fact.who} settled {fact.step} as {fact.presence}: {fact.reason}")
     if fact.presence == Presence.APPLIED:
-        act.done = e.Done(
-            fact.step, f"settled-{event.seq}", fact.facts, {}, found=True, summary=f"settled by {fact.who}"
-        )
+        told = f"settled by {fact.who}"
+        item = Evidence(f"settled-{event.seq}", fact.step, "", fact.facts, "", event.at, event.seq, told)
+        new_evidence(state, event, item)
+        act.done = e.Done(fact.step, item.id, fact.facts, {}, found=True, summary=told)
     elif fact.presence == Presence.ABSENT:
         act.failed = e.Failed(fact.step, "settled-absent", f"{fact.who} says that it did not happen", "", "")
         act.failed_seq = event.seq

@@ -7,7 +7,7 @@ unknown fail (I4). Each failure says what, on which evidence, and what to do.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pilothouse.canonical import Json
@@ -24,6 +24,7 @@ class Bound:
     policy: Policy
     to_sha: str
     own_shas: frozenset[str]  # commits that this run made itself (its release branch)
+    live: Mapping[str, Json] = field(default_factory=dict)  # what production ran when the run looked first
 
 
 Facts = Mapping[str, Json]
@@ -152,6 +153,30 @@ def live(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     return True, "ok", f"{facts.get('version')} is live", ""
 
 
+def still_live(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """Production still runs what the plan goes back to, or what this run put there (I10, I26)."""
+    passed, code, message, hint = live(facts, bound)
+    if not passed:
+        return passed, code, message, hint
+    before, now = bound.live.get("sha"), facts.get("sha")
+    if now != before and now not in bound.own_shas:
+        told = f"production changed since the run began: {_named(bound.live)} → {_named(facts)}"
+        hint = "the way back would lead to the wrong version: abort this run and ship again"
+        return False, "production-changed", told, hint
+    return True, "ok", f"{facts.get('version')} is still live" if now == before else "this release is live", ""
+
+
+def _named(facts: Facts) -> str:
+    return f"{facts.get('version') or 'unknown'} ({str(facts.get('sha') or 'unknown')[:7]})"
+
+
+def backed_up(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """There is a backup to go back to (its age is the gate's, I20)."""
+    if not facts.get("key"):
+        return False, "backup-missing", "there is no backup of production", "look at the backup command, then resume"
+    return True, "ok", f"backup {facts.get('key')}", ""
+
+
 def healthy(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     """The expected version answered healthily, n times in a row (I24)."""
     if facts.get("healthy") is True:
@@ -213,6 +238,8 @@ RULES: Mapping[str, Rule] = {
     "suite-passed": suite_passed,
     "migrations-expected": migrations_expected,
     "live": live,
+    "still-live": still_live,
+    "backed-up": backed_up,
     "healthy": healthy,
     "logs-clean": logs_clean,
     "no-drift": no_drift,
@@ -220,7 +247,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 # These look at an environment, whatever runs there; the tool itself was told which version and commit to expect.
-ABOUT_AN_ENVIRONMENT = frozenset({"live", "healthy"})
+ABOUT_AN_ENVIRONMENT = frozenset({"live", "still-live", "healthy"})
 
 
 def judge(gate: Gate, state: RunState, bound: Bound, now: datetime) -> Finding:
@@ -231,7 +258,7 @@ def judge(gate: Gate, state: RunState, bound: Bound, now: datetime) -> Finding:
     """
     if gate.on in state.skipped:
         return Finding(gate.id, passed=True, reason_code="ok", message="does not apply")
-    evidence = state.evidence.get(gate.on)
+    evidence = evidence_of(gate.on, state)
     if evidence is None:
         return Finding(gate.id, passed=False, reason_code="evidence-missing", message=f"{gate.on} was not observed")
     others = evidence.sha and evidence.sha != bound.to_sha and evidence.sha not in bound.own_shas
@@ -240,13 +267,29 @@ def judge(gate: Gate, state: RunState, bound: Bound, now: datetime) -> Finding:
             gate.id, passed=False, reason_code="evidence-other-sha", evidence=(evidence.id,),
             message=f"the evidence of {gate.on} is about {evidence.sha[:7]}, not about this release",
         )  # fmt: skip
-    if is_stale(gate, evidence, now):
+    if is_stale(gate, evidence, now) and gate.on in state.acts:
+        # An act is not done twice: what it left was fresh enough once production was touched, or it is too late.
+        if not state.production_attempted():
+            return Finding(
+                gate.id, passed=False, reason_code="backup-too-old", evidence=(evidence.id,),
+                message=f"{gate.on} was done at {evidence.at[:16]}, more than {gate.max_age} s ago",
+                hint="abort this run and ship again",
+            )  # fmt: skip
+    elif is_stale(gate, evidence, now):
         return Finding(
             gate.id, passed=False, reason_code="evidence-too-old", evidence=(evidence.id,),
             message=f"the evidence of {gate.on} is older than {gate.max_age} s", hint="resume to look again",
         )  # fmt: skip
     passed, code, message, hint = RULES[gate.rule](evidence.facts, bound)
     return Finding(gate.id, passed, code, message, (evidence.id,), hint)
+
+
+def evidence_of(step: str, state: RunState) -> Evidence | None:
+    """What a step left to be judged: the latest look of one that looks, the outcome of one that acts."""
+    act = state.acts.get(step)
+    if act is not None and act.done is not None:
+        return state.evidence_by_id.get(act.done.evidence)
+    return state.evidence.get(step)
 
 
 def is_stale(gate: Gate, evidence: Evidence, now: datetime) -> bool:
@@ -258,13 +301,17 @@ def is_stale(gate: Gate, evidence: Evidence, now: datetime) -> bool:
 
 
 def to_look_again(gates: list[Gate], state: RunState, bound: Bound, now: datetime) -> tuple[str, ...]:
-    """The observe steps whose evidence these gates need afresh: too old, or failing and from before the last resume."""
+    """The observe steps whose evidence these gates need afresh.
+
+    That is what is too old, what failed before the last resume, and what may have changed with what voided an approval.
+    """
     steps: list[str] = []
     for gate in gates:
         evidence = state.evidence.get(gate.on)
         if evidence is None or gate.on in steps:
             continue
         before = evidence.seq < state.resumed_seq
-        if is_stale(gate, evidence, now) or (before and not judge(gate, state, bound, now).passed):
+        changed = gate.max_age is not None and evidence.seq < state.void_seq
+        if changed or is_stale(gate, evidence, now) or (before and not judge(gate, state, bound, now).passed):
             steps.append(gate.on)
     return tuple(steps)

@@ -94,6 +94,7 @@ class RunState:
     refused: e.Refused | None = None
     halted: e.Halted | None = None
     resumed_seq: int = 0
+    void_seq: int = 0  # when an approval was void because something had changed
     aborted: e.Aborted | e.Rejected | e.CheckpointExpired | None = None
     superseded_by: str = ""
     ended: e.Ended | None = None

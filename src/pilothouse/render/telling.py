@@ -10,6 +10,7 @@ from pilothouse.model import Kind
 from pilothouse.render.acts import sentence
 from pilothouse.render.brief import FIRST, HIDDEN, Brief, brief
 from pilothouse.render.course import Entry, Standing, Times, agent_title, current, held, next_action, seconds_between
+from pilothouse.render.logs import log_of
 from pilothouse.render.rows import MIDDLE, Mark, WatchView
 from pilothouse.render.text import duration, safe
 
@@ -140,7 +141,7 @@ def _failure(
         if why.reason_code.startswith("watch-"):
             outcome = why.reason_code.removeprefix("watch-")
             return (*f"{outcome}: {message}".split(MIDDLE), f"severity {why.severity}"), ()
-        return (f"failed: {why.reason_code}", f"severity {why.severity}"), (message,)
+        return (f"failed: {why.reason_code}", f"severity {why.severity}"), (message, *log_of(step, state))
     if state.refused and state.refused.step == step:
         told, again = state.refused, f"pilothouse ship {state.started.product}"
         actions = (
@@ -149,11 +150,12 @@ def _failure(
             f"Anew     {again}, once a mended commit is on {state.started.base_ref}; or abort this run first",
             f"Details  pilothouse explain {told.reason_code}",
         )
-        return (f"refused: {told.reason_code}",), (*_findings(step, state, now), *filter(None, actions))
+        found = (*_findings(step, state, now), *log_of(step, state))
+        return (f"refused: {told.reason_code}",), (*found, *filter(None, actions))
     if state.halted and state.halted.step == step:
         stop = state.halted
         then = (f"Then     {next_action(state)}", f"Details  pilothouse explain {stop.reason_code}")
-        lines = (safe(stop.message, ROW_TEXT), _sentence(stop.hint), *then)
+        lines = (safe(stop.message, ROW_TEXT), *log_of(step, state), _sentence(stop.hint), *then)
         return (f"halted: {stop.reason_code}",), tuple(filter(None, lines))
     return _given_up(state), ()
 
@@ -174,7 +176,9 @@ def _findings(step: str, state: RunState, now: datetime) -> tuple[str, ...]:
     failed = [judged for (name, _), judged in state.judged.items() if name == step and not judged.passed]
     lines = [safe(judged.message, ROW_TEXT) + _cited(judged.evidence, state, now) for judged in failed]
     if not lines and state.refused is not None:
-        lines = [safe(state.refused.message, ROW_TEXT) + _cited(state.refused.evidence, state, now)]
+        # Where one look failed, the message holds it and what else was found, and the judgements stand elsewhere.
+        *found, last = (safe(part, ROW_TEXT) for part in state.refused.message.split("; "))
+        lines = [*found, last + _cited(state.refused.evidence, state, now)]
     return tuple(lines)
 
 
