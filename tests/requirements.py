@@ -83,6 +83,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _HARBOUR + "test_open_issues_and_pull_requests_are_found_by_any_label",
             "tools/test_contents.py::test_the_changelog_is_read_at_the_commit_not_from_the_working_tree",
             "render/test_timeline.py::test_a_refusal_lists_every_blocker_with_its_evidence_and_what_to_do",
+            "release/test_release.py::test_one_look_that_fails_hides_no_other_blocker",
         ),
     ),
     "REL-2": Requirement(
@@ -90,8 +91,11 @@ REQUIREMENTS: dict[str, Requirement] = {
         (
             _FAULTS, _HARBOUR + "test_suites_run_in_a_checkout_of_the_commit_and_leave_the_clone_alone",
             _HARBOUR + "test_a_suite_passes_by_its_exit_and_its_own_summary_together",
+            "render/test_timeline.py::test_the_end_of_a_failed_suites_log_stands_under_the_refusal_bounded_and_escaped",
+            "render/test_timeline.py::test_what_a_failed_command_wrote_stands_under_the_refusal",
+            "release/test_performance.py::test_a_performance_suite_that_fails_refuses_before_anything_is_made",
+            "release/test_performance.py::test_a_performance_suite_that_passes_lets_the_release_through",
         ),
-        "part", "no test runs a configured performance suite; a failing suite's log is in the evidence, not on the screen",
     ),
     "REL-3": Requirement(
         "The version follows semantically from commits and changelog; a requested one that contradicts the changes is refused.",
@@ -112,8 +116,10 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_versions.py::test_a_pattern_replaces_its_one_group",
             "tools/test_drafts.py::test_notes_hold_every_part_with_references_and_escape_foreign_text",
             _HARBOUR + "test_a_whole_release_is_prepared_with_notes_that_name_every_pull_request", _SHIPS,
+            "tools/test_edited_notes.py::test_a_persons_notes_are_taken_instead_of_the_drafted_and_the_evidence_says_whose_they_are",
+            "tools/test_edited_notes.py::test_notes_that_cannot_be_taken_are_refused_with_file_and_line",
+            "release/test_own_notes.py::test_edited_notes_survive_a_rerun_and_what_was_shown_is_what_is_published",
         ),
-        "part", "notes that a person edited do not survive a re-run",
     ),
     "REL-5": Requirement(
         "The release branch release/<product>/v<version> is made from the pinned commit, committed and pushed.",
@@ -138,8 +144,12 @@ REQUIREMENTS: dict[str, Requirement] = {
     "REL-8": Requirement(
         "The checkpoint asks whether to go to production, with what is included, the staging address, risks, what is not verified "
         "and how it is undone in how many minutes.",
-        (_EXAMPLE, "render/test_report.py::test_a_waiting_run_shows_its_card_and_both_answers"),
-        "part", "the card names the notes' headline and the command that prints them; it does not hold the notes themselves",
+        (
+            _EXAMPLE, "render/test_report.py::test_a_waiting_run_shows_its_card_and_both_answers",
+            "render/test_card.py::test_the_first_lines_of_the_notes_stand_on_the_card_and_the_rest_is_counted",
+            "render/test_card.py::test_a_breaking_change_names_its_migration_path_or_that_there_is_none",
+            "render/test_card.py::test_a_finding_says_which_environment_it_speaks_of",
+        ),
     ),
     "REL-9": Requirement(
         "Production is backed up, migrated and deployed, read back, and judged healthy.",
@@ -176,6 +186,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "test_statefile.py::test_whatever_people_write_survives_whatever_is_rendered",
             "test_statefile.py::test_products_do_not_disturb_each_other",
             "cli/test_stateview.py::test_the_view_says_phase_version_and_open_tasks",
+            "cli/test_bad_store.py::test_a_spoilt_state_file_is_refused_at_its_line_before_a_run_moves",
         ),
     ),
     "REL-13": Requirement(
@@ -403,7 +414,19 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_repository.py::test_nothing_that_the_clones_configuration_names_ever_runs",
             "tools/test_remote_login.py::test_the_token_reaches_the_remote_and_no_message",
             "tools/test_remote_login.py::test_plain_http_to_another_machine_gets_no_token",
+            "tools/test_seal.py::test_a_child_of_the_same_user_cannot_read_what_the_conductor_holds",
+            "tools/test_seal.py::test_the_guardian_holds_nothing",
         ),
+    ),
+    "I8": Requirement(
+        "No held secret, raw or encoded, leaves the tools.",
+        (
+            "tools/test_redaction.py::test_a_probes_detail_and_a_commands_complaint_hold_no_secret_in_any_form",
+            "tools/test_redaction.py::test_half_a_secret_at_a_cut_is_not_shown_either",
+            "tools/test_redaction.py::test_summaries_facts_and_their_keys_hold_no_secret",
+            "tools/test_text.py::test_a_held_secret_is_redacted_in_every_common_form",
+        ),
+        "part", "secrets that are split over lines",
     ),
     "I9": Requirement(
         "Files are read and written inside the project: no symbolic link out of it, no parent folder.",
@@ -449,8 +472,11 @@ REQUIREMENTS: dict[str, Requirement] = {
     ),
     "I16": Requirement(
         "Rejection, abort and expiry end a run for good.",
-        (_IMPOSSIBLE, _ENGINE + "test_a_checkpoint_that_expires_ends_the_run",
-         "cli/test_status.py::test_reject_and_abort_end_a_run_for_good"),
+        (
+            _IMPOSSIBLE, _ENGINE + "test_a_checkpoint_that_expires_ends_the_run",
+         "cli/test_status.py::test_reject_and_abort_end_a_run_for_good",
+            "engine/test_engine.py::test_an_approval_outlives_its_card_only_where_production_was_touched",
+        ),
     ),
     "I18": Requirement(
         "Nothing is forced, no tag is moved, and only the run's own merged branch is deleted.",
@@ -473,6 +499,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             _HARBOUR + "test_pending_migrations_are_exactly_those_that_the_range_adds",
             _HARBOUR + "test_a_pending_migration_that_no_commit_of_the_range_adds_is_unexpected",
             _HARBOUR + "test_a_backup_that_fails_is_no_backup", _FAULTS,
+            "release/test_restored.py::test_a_mended_release_brings_the_rolled_back_migrations_again",
+            "release/test_restored.py::test_a_migration_of_neither_the_range_nor_the_rolled_back_release_is_unexpected_still",
+            "guard/test_gates.py::test_a_backup_that_is_too_old_lets_nothing_touch_production",
         ),
         "part", "a size floor other than one byte; restoring is claimed by the command, not rehearsed",
     ),
@@ -486,7 +515,10 @@ REQUIREMENTS: dict[str, Requirement] = {
     ),
     "I25": Requirement(
         "The watch's window is part of the plan and is never shortened.",
-        (_IMPOSSIBLE, "playbook/test_bad_input.py::test_a_spoilt_configuration_is_refused_at_its_line"),
+        (
+            _IMPOSSIBLE, "playbook/test_bad_input.py::test_a_spoilt_configuration_is_refused_at_its_line",
+            "guard/test_fold.py::test_a_watch_that_saw_nothing_healthy_is_not_closed_as_healthy",
+        ),
         "part", "no severity table",
     ),
     "I26": Requirement(
@@ -494,6 +526,7 @@ REQUIREMENTS: dict[str, Requirement] = {
         (
             _RELEASE + "test_a_released_version_is_rolled_back_on_its_own_and_never_twice",
             _RELEASE + "test_there_is_nothing_to_roll_back_before_anything_was_shipped",
+            "release/test_release.py::test_a_hotfix_that_lands_meanwhile_stops_a_release_whose_way_back_it_changed",
         ),
         "part", "the way back is not rehearsed on staging before production is deployed",
     ),
@@ -528,6 +561,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _KILL + "test_of_two_conductors_at_once_one_works_and_the_other_is_refused",
             _KILL + "test_a_stopped_conductor_whose_lease_was_taken_over_performs_nothing_when_it_goes_on",
             "ledger/test_contract.py::test_an_expired_lease_is_taken_over_and_the_stale_holder_writes_nothing",
+            "test_lease_holder.py::test_a_holder_that_may_be_alive_keeps_its_lease",
         ),
     ),
     "I32": Requirement(

@@ -47,7 +47,7 @@ def test_intents_are_written_by_perform_and_nowhere_else():
 
 
 def test_outcomes_are_written_by_perform_and_nowhere_else():
-    assert where("Done", ENGINE, TOOLS) == {"src/pilothouse/engine/perform.py", "src/pilothouse/guard/fold.py"}
+    assert where("Done", ENGINE, TOOLS) == {"src/pilothouse/engine/perform.py", "src/pilothouse/guard/fold_acts.py"}
 
 
 def test_acts_are_performed_by_advance_after_a_decision_of_the_guard():

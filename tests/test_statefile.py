@@ -19,7 +19,7 @@ from pilothouse.statefile import check, demand_unedited, read, read_file, render
 SETTINGS = settings(deadline=None)  # a busy machine is no failure
 
 VIEW: dict[str, Any] = {
-    "pilothouse": {"ledger": {"chain": "acme", "seq": 12, "head": "ab" * 32}},
+    "pilothouse": {"heads": {"acme": {"seq": 12, "hash": "ab" * 32}}},
     "products": {
         "acme": {
             "phase": "staging",
@@ -151,10 +151,10 @@ def test_an_edited_value_is_noticed_with_its_line_and_both_values() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "path"),
     [
-        ("seq: 12", "seq: 13", "pilothouse.ledger.seq"),
-        ("seq: 12", 'seq: "12"', "pilothouse.ledger.seq"),
-        ("    chain: acme\n", "", "pilothouse.ledger.chain"),
-        ("    chain: acme\n", "    chain: acme\n    more: 1\n", "pilothouse.ledger.more"),
+        ("seq: 12", "seq: 13", "pilothouse.heads.acme.seq"),
+        ("seq: 12", 'seq: "12"', "pilothouse.heads.acme.seq"),
+        ("      seq: 12\n", "", "pilothouse.heads.acme.seq"),
+        ("      seq: 12\n", "      seq: 12\n      more: 1\n", "pilothouse.heads.acme.more"),
         ('        sha: "91be07d"\n', "        sha: 91be07e\n", "products.acme.environments.staging.sha"),
         ("      - id: readiness\n", "      - id: regression\n", "products.acme.tasks"),
         ("    checkpoint: null\n", "    checkpoint: go\n", "products.acme.checkpoint"),

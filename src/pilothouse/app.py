@@ -9,11 +9,14 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilothouse.canonical import sha256_hex
 from pilothouse.errors import LeaseLost, RequestRefused
 from pilothouse.guard.state import RunState
 from pilothouse.model import Person
@@ -44,6 +47,20 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _room() -> str:
+    """Within which process ids mean what they mean here: this boot of this machine, and this pid namespace.
+
+    Empty where that cannot be told. A container may bear its host's name, and has other processes by the same numbers.
+    """
+    if sys.platform != "linux":
+        return "whole-machine"  # no pid namespaces
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return sha256_hex(f"{boot} {Path('/proc/self/ns/pid').stat().st_ino}".encode())[:12]
+    except OSError:
+        return ""
 
 
 class Pilothouse(Workspace):
@@ -121,7 +138,7 @@ class Pilothouse(Workspace):
     def _holding(self, chain: str) -> Iterator[Callable[[], Lease | None]]:
         from pilothouse.ledger.heartbeat import holding
 
-        holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}:{_room()}"
         self._bury_dead_holder(chain)
         try:
             with holding(self.journal, chain, holder, self.clock, seconds=LEASE_SECONDS) as held:
@@ -135,14 +152,18 @@ class Pilothouse(Workspace):
     def _bury_dead_holder(self, chain: str) -> None:
         """Give back the lease of a conductor that died on this very machine: nobody need wait for it to run out.
 
-        Its children died with it (the guardian), and its fence is stale from here on.
+        Its children died with it (the guardian), and its fence is stale from here on. A holder in another pid
+        namespace, or one that does not say in which (older versions), may be alive whatever its number says here.
         """
         lease = self.journal.holder(chain)
         if lease is None:
             return
-        host, _, rest = lease.holder.rpartition(":")[0].rpartition(":")
-        if host == socket.gethostname() and rest.isdecimal() and not _alive(int(rest)):
-            self.journal.release(lease)
+        match lease.holder.rsplit(":", 3):
+            case [host, pid, _, room] if host == socket.gethostname() and room and room == _room() and pid.isdecimal():
+                if not _alive(int(pid)):
+                    self.journal.release(lease)
+            case _:
+                pass
 
     def _render_state_file(self) -> None:
         from pilothouse.stateview import render_state_file

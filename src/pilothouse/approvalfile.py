@@ -49,7 +49,8 @@ def made_of_base(app: Workspace, state: RunState) -> bool:
     known = {found.name: found for found in list_workflows()}
     if started.workflow in known:
         shipped[workflow] = known[started.workflow].text()
-    return all(
+    drafted = state.facts().get("notes", {}).get("source", "template") == "template"  # not a file of the working tree
+    return drafted and all(
         text == shipped.get(path) or text == tools.observe("git.file", {"sha": sha, "path": path}).facts["text"]
         for path, text in mine.items()
     )
@@ -76,8 +77,11 @@ def named_on_base(app: Workspace, product: str) -> str:
 def _text(tools: Tools, sha: str, path: str) -> str:
     facts = tools.observe("git.file", {"sha": sha, "path": path}).facts
     if facts.get("found") is not True:
-        raise RequestRefused("approvals-file-missing", f"{path} does not exist on the base ref at {sha[:7]}",
-                             "commit it to the base branch: the working tree does not count")  # fmt: skip
+        raise RequestRefused(
+            "approvals-file-missing", f"{path} is not at the root of the repository on the base branch at {sha[:7]}",
+            "scripted approvals need pilothouse.yml and the file that it names there: commit both to the base branch; "
+            "the working tree does not count, and neither does a folder further down",
+        )  # fmt: skip
     return str(facts["text"])
 
 

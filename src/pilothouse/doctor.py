@@ -132,8 +132,11 @@ def _project(folder: Path, env: Mapping[str, str]) -> Iterator[Check]:
     yield from _playbook(folder, configuration)
     for product in configuration.products.values():
         yield from _product(folder, product, env)
+    writable = _writable(folder)
+    yield writable
     yield _ledger(folder)
-    yield _state(folder)
+    if writable.level == OK:  # comparing opens the ledger for writing
+        yield _state(folder)
 
 
 def _playbook(folder: Path, configuration: Configuration) -> Iterator[Check]:
@@ -192,6 +195,16 @@ def _ledger(folder: Path) -> Check:
     if bad:
         return Check("ledger", BAD, f"does not verify: {', '.join(bad)}", "look: pilothouse audit verify")
     return Check("ledger", OK, f"{sum(item.entries for item in found.values())} entries, every hash fits")
+
+
+def _writable(folder: Path) -> Check:
+    """Whether the ledger and state.yml can be written here; asked of the system, not tried."""
+    places = [path for path in (folder, folder / ".pilothouse") if path.exists()]
+    stuck = [str(path) for path in places if not os.access(path, os.W_OK | os.X_OK)]
+    if stuck:
+        hint = "make it writable for this user: the ledger and state.yml are written there"
+        return Check("folder", BAD, f"{', '.join(stuck)} cannot be written", hint)
+    return Check("folder", OK, f"{folder} is writable")
 
 
 def _state(folder: Path) -> Check:

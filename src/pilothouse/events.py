@@ -216,13 +216,17 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The guard said no at a step; the run rests. ``resume`` asks the gates again."""
+    """The guard said no at a step; the run rests. ``resume`` asks the gates again.
+
+    ``detail`` is the end of what a look that failed has written, where there is any.
+    """
 
     step: str
     reason_code: str
     message: str
     hint: str
     evidence: tuple[str, ...]
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

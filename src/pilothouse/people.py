@@ -99,6 +99,7 @@ def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, st
         # Left at the prompt: the word is spent, so that it is never drawn next time.
         append(app, state, WordSpent(name, opened.approval_digest, word, "", matched=False, channel=who.channel))
         raise
+    entered = entered or "\n"  # an empty line is a wrong entry; nothing at all is a prompt that was left
     if approval.expired(known, app.clock.now()):
         late = WordSpent(name, opened.approval_digest, word, entered[:64], matched=False, channel=who.channel)
         append(app, state, late, CheckpointExpired(name, opened.approval_digest))

@@ -112,6 +112,8 @@ def _refuse_if_busy(app: Workspace, product: str, request: Request, to_sha: str)
         if state.over:
             continue
         who, when = state.started.started_by, state.started_at[:16].replace("T", " ")
+        if request.dry_run:
+            return None  # it only looks; who follows it is told that the product is busy
         told = f"{state.run} holds {state.started.product}: started by {who} at {when} UTC, {state.standing()}"
         # What is in production already is finished or taken back first: it is tagged nowhere yet.
         if state.refused is None or state.production_attempted():

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from pilothouse import yamlfile, yamltext
 from pilothouse.canonical import Json
 from pilothouse.errors import InvalidFile
+from pilothouse.stateshape import demand_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,11 +117,13 @@ def read(existing: str | None) -> dict[str, Json]:
     """Our keys as the file has them, in the shape of a view: what the file claims, for ``check`` and for adopting.
 
     Raises:
-        InvalidFile: the text is no strict YAML.
+        InvalidFile: the text is no strict YAML, or something of ours, or around it, is not of its shape.
     """
     if existing is None or _is_blank(existing):
         return {}
-    return cast("dict[str, Json]", _only_ours(yamlfile.load(existing, NAME).data, ()) or {})
+    doc = yamlfile.load(existing, NAME)
+    demand_shape(doc)
+    return cast("dict[str, Json]", _only_ours(doc.data, ()) or {})
 
 
 def update(path: Path, view: View) -> bool:

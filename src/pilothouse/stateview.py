@@ -18,19 +18,21 @@ from pilothouse.guard.state import MAIN, RunState
 from pilothouse.render.course import (
     Standing,
     current,
+    deployed_to,
     next_action,
     open_checkpoint,
     outline,
     standing,
     state_name,
 )
+from pilothouse.stateshape import SCHEMA
 
 if TYPE_CHECKING:
     from pilothouse.canonical import Json
     from pilothouse.events import Event
     from pilothouse.workspace import Workspace
 
-SCHEMA = "pilothouse.state/1"
+RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,13 @@ def view_of(app: Workspace) -> dict[str, Json]:
 
 
 def _chains(app: Workspace) -> list[str]:
-    if not (app.project / ".pilothouse" / "ledger.db").exists():
+    if not _has_ledger(app):
         return []
     return [chain for chain in app.journal.chains() if chain != "_global"]
+
+
+def _has_ledger(app: Workspace) -> bool:
+    return (app.project / ".pilothouse" / "ledger.db").exists()
 
 
 def _expected(app: Workspace, existing: str | None) -> dict[str, Json] | str:
@@ -100,6 +106,8 @@ def _expected(app: Workspace, existing: str | None) -> dict[str, Json] | str:
     if header.get("rendered_by") != f"pilothouse {__version__}":
         return f"was rendered by {header.get('rendered_by')}"  # another version may render other keys
     heads = cast("dict[str, Json]", header["heads"])
+    if heads and not _has_ledger(app):
+        return "names heads of a ledger, and there is none here"
     events: dict[str, Sequence[Event]] = {}
     for chain, head in heads.items():
         seq = head.get("seq") if isinstance(head, dict) else None
@@ -129,9 +137,9 @@ def _product(runs: Sequence[RunState]) -> dict[str, Json]:
     at = None if last.over else current(last)
     environments = _environments(runs)
     production = environments.get("production", {})
-    released = [state for state in runs if state.ended and state.ended.outcome == "done"]
+    released = [state for state in runs if _phase_at_end(state) == RELEASED]
     view: dict[str, Json] = {
-        "phase": at.phase if at else {"done": "released"}.get(state_name(last), state_name(last)),
+        "phase": at.phase if at else _phase_at_end(last),
         "version": production.get("version", last.started.from_version),
         "last_release": _plain(released[-1].last_at) if released else None,
         "last_activity": _plain(max(state.last_at for state in runs)),
@@ -142,6 +150,14 @@ def _product(runs: Sequence[RunState]) -> dict[str, Json]:
         "tasks": _tasks(last),
     }
     return {key: value for key, value in view.items() if value is not None}
+
+
+def _phase_at_end(state: RunState) -> str:
+    """What a run has brought its product to: only one that deployed to production has released it."""
+    name = state_name(state)
+    if name != "done":
+        return name
+    return RELEASED if deployed_to(state, "production") else "staged" if deployed_to(state, "staging") else name
 
 
 def _environments(runs: Sequence[RunState]) -> dict[str, dict[str, Json]]:

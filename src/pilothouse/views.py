@@ -100,6 +100,7 @@ def run_json(state: RunState, times: Times | None = None) -> dict[str, Json]:
         "supersedes": state.started.supersedes,
         "superseded_by": state.superseded_by or None,
         "exceptions": list[Json](state.exceptions),
+        "conductor": None,  # who looks at the lease, too, says here whether anybody is at work on the run
         "events": events,
     }
 

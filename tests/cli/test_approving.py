@@ -132,6 +132,36 @@ def test_leaving_the_prompt_approves_nothing(waiting: Path) -> None:
     with on_terminal(waiting, "approve") as terminal:
         terminal.wait_for(r"type the word ([A-Z]+): ")
         terminal.process.send_signal(2)
-        assert terminal.end() == 130
+        assert terminal.end() == 10
+        assert "Nothing was approved. The word is spent, and" in terminal.seen
+        assert f"Ask for a new word: pilothouse approve {story.RUN}" in terminal.seen
+        assert "Traceback" not in terminal.seen
     assert "Approved" not in kinds(waiting)
     assert pilothouse("status", "--json", cwd=waiting).json["runs"][0]["state"] == "waiting"
+
+
+def test_the_end_of_the_input_is_no_entry(waiting: Path) -> None:
+    with on_terminal(waiting, "approve") as terminal:
+        terminal.wait_for(r"type the word ([A-Z]+): ")
+        terminal.type("\x04")
+        assert terminal.end() == 10
+        assert "Nothing was approved." in terminal.seen
+    assert "Approved" not in kinds(waiting)
+
+
+def test_leaving_the_prompt_is_no_wrong_entry_however_often(waiting: Path) -> None:
+    for _ in range(4):
+        with on_terminal(waiting, "approve") as terminal:
+            terminal.wait_for(r"type the word ([A-Z]+): ")
+            terminal.process.send_signal(2)
+            assert terminal.end() == 10
+    assert pilothouse("status", "--json", cwd=waiting).json["runs"][0]["state"] == "waiting"
+
+
+def test_an_empty_line_is_a_wrong_entry(waiting: Path) -> None:
+    for _ in range(3):
+        with on_terminal(waiting, "approve") as terminal:
+            terminal.wait_for(r"type the word ([A-Z]+): ")
+            terminal.type("\r")
+            terminal.end()
+    assert pilothouse("status", "--json", cwd=waiting).json["runs"][0]["state"] == "aborted"

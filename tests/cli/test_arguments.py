@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +73,79 @@ def test_an_error_for_people_has_a_hint_and_no_traceback(tmp_path: Path) -> None
     assert "no pilothouse.yml" in answer.err
     assert "→" in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("words", [["--json"], ["audit", "--json"], ["--json", "harbour"]])
+def test_json_without_a_command_is_an_error_and_never_help_for_people(tmp_path: Path, words: list[str]) -> None:
+    answer = pilothouse(*words, cwd=tmp_path)
+    assert (answer.code, answer.json["reason_code"]) == (2, "needs-command")
+
+
+def test_every_command_says_how_its_answer_comes_as_json() -> None:
+    helps = {path: text for path, text in _helps(group(), "pilothouse", None) if "Commands:" not in text}
+    assert len(helps) > 20
+    for path, text in helps.items():
+        examples = [row.strip() for row in text.split("\n") if row.strip().endswith(" --json")]
+        if path == "pilothouse approve":
+            assert "with --json it is refused" in text
+        else:
+            assert [row for row in examples if row.startswith(path)], path
+
+
+@pytest.mark.parametrize("wanted", ["9.9", "next", "1.2.x", "-1.0.0"])
+def test_what_is_no_version_is_refused_before_a_run_holds_the_product(tmp_path: Path, wanted: str) -> None:
+    folder = project(tmp_path / "p")
+    answer = pilothouse("ship", "acme", f"--version={wanted}", "--json", cwd=folder)
+    assert (answer.code, answer.json["reason_code"]) == (2, "bad-version")
+    assert pilothouse("status", "--json", cwd=folder).json["runs"] == []
+
+
+def test_an_unknown_product_hears_which_there_are(tmp_path: Path) -> None:
+    answer = pilothouse("ship", "nope", "--json", cwd=project(tmp_path / "p"))
+    assert (answer.code, answer.json["reason_code"]) == (2, "unknown-product")
+    assert answer.json["hint"] == "products: acme"
+
+
+def test_an_interrupt_is_answered_and_never_silent(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pilothouse.cli import main, shipping\n"
+        "def interrupted(*_a, **_k): raise KeyboardInterrupt\n"
+        "shipping.start = interrupted\nsys.exit(main.run(['ship', 'acme']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert "Stopped. Nothing more was started" in done.stderr
+
+
+# Root may write anywhere; without its capabilities it is a user like any other.
+_AS_USER = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.skipif(bool(_AS_USER) and not shutil.which("setpriv"), reason="root without setpriv can write anywhere")
+@pytest.mark.parametrize("words", [["ship", "acme"], ["ship", "acme", "--dry-run"], ["resume"]], ids=" ".join)
+def test_a_project_that_cannot_be_written_is_refused_and_is_no_bug(tmp_path: Path, words: list[str]) -> None:
+    folder = project(tmp_path / "p")
+    shutil.rmtree(folder / ".pilothouse")
+    if words == ["resume"]:
+        (folder / "state.yml").write_text("pilothouse: {heads: {acme: {seq: 1, hash: x}}}\n", encoding="utf-8")
+    folder.chmod(0o500)
+    before = sorted(folder.iterdir())
+    try:
+        done = subprocess.run(
+            [*_AS_USER, *PROGRAM, *words, "--json"], cwd=folder, env=environment(), capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+    finally:
+        folder.chmod(0o700)
+    error = json.loads(done.stdout)
+    assert done.returncode == 2, error
+    if words != ["resume"]:  # nothing to resume: that needs no writing, and is said first
+        assert error["reason_code"] == "not-writable"
+        assert str(folder) in error["message"]
+        assert "writable" in error["hint"]
+    assert sorted(folder.iterdir()) == before
 
 
 def test_a_misspelt_command_is_guessed(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cli.sample import environment, lately, pilothouse, project
+from cli.sample import PROGRAM, environment, lately, pilothouse, project
 from pilothouse import doctor
 from render import story
 
@@ -66,3 +69,30 @@ def test_an_unreadable_project_file_is_named_with_its_line(tmp_path: Path) -> No
     found = {check.name: check for check in doctor.examine(folder, os.environ)}
     assert found["project"].level == "bad"
     assert "pilothouse.yml:2" in found["project"].told
+
+
+def test_a_hint_of_several_lines_has_one_arrow(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    (folder / ".pilothouse" / "ledger.db").write_bytes(b"")
+    said = pilothouse("doctor", cwd=folder).out.split("\n")
+    at = next(number for number, row in enumerate(said) if "→ Nothing was changed. Keep the file" in row)
+    assert said[at + 1].startswith(" " * 22)
+    assert "→" not in said[at + 1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root without setpriv can write anywhere")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    shutil.rmtree(folder / ".pilothouse")
+    folder.chmod(0o500)
+    as_user = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    try:
+        done = subprocess.run(
+            [*as_user, *PROGRAM, "doctor", "--json"], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        )  # fmt: skip
+    finally:
+        folder.chmod(0o700)
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert found["folder"]["level"] == "bad"
+    assert str(folder) in found["folder"]["told"]
+    assert found["folder"]["hint"]

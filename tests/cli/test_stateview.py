@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from cli.sample import Telling, lately, pilothouse, project
-from pilothouse import stateview
+from pilothouse import __version__, stateview
 from pilothouse.app import Pilothouse
 from pilothouse.errors import InvalidFile
 from pilothouse.events import Resumed
@@ -23,6 +24,7 @@ def opened(folder: Path) -> Pilothouse:
     (story.refused, "readiness", None, True),
     (story.done, "released", "1.4.0", False),
     (story.rolled_back, "rolled-back", "1.3.0", False),
+    (story.staged_only, "staged", None, False),
 ])  # fmt: skip
 def test_the_view_says_phase_version_and_open_tasks(
     tmp_path: Path, telling: Telling, phase: str, production: str | None, tasks: bool
@@ -36,6 +38,19 @@ def test_the_view_says_phase_version_and_open_tasks(
     assert bool(product["tasks"]) is tasks
     assert product["last_activity"].endswith("Z")
     assert ("last_release" in product) is (telling is story.done)
+
+
+def test_comparing_makes_no_ledger_where_there_is_none(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    shutil.rmtree(folder / ".pilothouse")
+    (folder / "state.yml").write_text(
+        f'pilothouse: {{rendered_by: "pilothouse {__version__}", heads: {{acme: {{seq: 1, hash: x}}}}}}\n',
+        encoding="utf-8",
+    )
+    answer = pilothouse("state", "check", cwd=folder)
+    assert answer.code == 0
+    assert "there is none here" in answer.out
+    assert not (folder / ".pilothouse").exists()
 
 
 def test_what_was_rendered_is_found_unedited_also_after_the_ledger_has_grown(tmp_path: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.sample import Telling, lately, pilothouse, project
+from pilothouse.ledger.sqlite import SqliteJournal
 from render import story
 
 RUN_FIELDS = {
@@ -80,6 +86,64 @@ def test_a_picture_is_written(tmp_path: Path) -> None:
     folder = project(tmp_path / "p", story.done(lately()))
     assert pilothouse("status", "--svg", "run.svg", cwd=folder).code == 0
     assert (folder / "run.svg").read_text(encoding="utf-8").startswith("<svg ")
+
+
+def test_before_the_first_run_status_says_what_to_type(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    answer = pilothouse("status", cwd=folder)
+    assert (answer.code, answer.err) == (0, "")
+    assert "Nothing was shipped from this project yet." in answer.out
+    assert "pilothouse ship acme --dry-run" in answer.out
+    assert pilothouse("status", "--json", cwd=folder).json == {"schema": "pilothouse.status/1", "runs": []}
+
+
+def test_a_run_whose_conductor_was_killed_says_so_and_names_resume(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", story.crashed(lately()))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    hold(folder, dead.pid)
+    answer = pilothouse("status", cwd=folder)
+    assert "No conductor is at work on it: it was stopped or killed" in answer.out
+    assert "It stopped during production-deploy" in " ".join(answer.out.split())
+    assert f"Go on: pilothouse resume {story.RUN}" in answer.out
+    assert only_run(folder)["conductor"] == "gone"
+
+
+def test_a_run_that_is_worked_on_says_so(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", story.readied(lately()))
+    hold(folder, os.getpid())
+    assert "A conductor is at work on it." in pilothouse("status", cwd=folder).out
+    assert only_run(folder)["conductor"] == "at-work"
+    assert only_run(project(tmp_path / "q", story.waiting(lately())))["conductor"] is None
+
+
+def hold(folder: Path, pid: int) -> None:
+    """What a conductor of that process id leaves in the ledger."""
+    journal = SqliteJournal(folder / ".pilothouse" / "ledger.db")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+    journal.acquire("acme", f"{socket.gethostname()}:{pid}:1a", now, 60)
+    journal.close()
+
+
+def test_one_piece_of_evidence_is_shown_whole(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", story.suite_red(lately()))
+    answer = pilothouse("audit", "show", "--evidence", "e-002", cwd=folder)
+    assert answer.code == 0
+    assert all(f"line {number}\n" in answer.out for number in range(1, 41))
+    assert "\x1b" not in answer.out
+    assert "<U+001B>" in answer.out
+    told = pilothouse("audit", "show", story.RUN, "--evidence", "e-002", "--json", cwd=folder).json
+    assert (told["schema"], told["evidence"], told["step"]) == ("pilothouse.evidence/1", "e-002", "e2e")
+    assert told["facts"]["log"].startswith("line 1\n")
+    none = pilothouse("audit", "show", "--evidence", "e-099", "--json", cwd=folder)
+    assert (none.code, none.json["reason_code"]) == (2, "no-such-evidence")
+    assert "e-002" in none.json["hint"]
+
+
+def test_what_a_failed_act_wrote_is_shown_by_the_name_of_its_step(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", story.command_failed(story.readied_until_branch(lately())))
+    answer = pilothouse("audit", "show", "--evidence", "staging-deploy", cwd=folder)
+    assert "│ pushing layer 1\n" in answer.out
 
 
 def test_an_unknown_run_names_those_that_there_are(tmp_path: Path) -> None:

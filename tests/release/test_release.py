@@ -84,6 +84,8 @@ def test_a_second_release_of_a_busy_product_is_refused_with_who_holds_it(harbour
     assert refusal.value.reason_code == "product-busy"
     assert run in refusal.value.message
     assert WHO.identity in refusal.value.message
+    looked, _problems = app.rehearse(Request("acme", dry_run=True), WHO)  # looking disturbs nobody
+    assert looked.plan is not None
 
 
 # What each fault must lead to: the run's end, the reason in the ledger, and what production answers then.

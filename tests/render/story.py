@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pilothouse.canonical import Json, digest
@@ -202,6 +202,42 @@ def refused(story: Story | None = None) -> Story:
     return story
 
 
+def suite_red(story: Story | None = None) -> Story:
+    """The end-to-end suite failed, and wrote a long log that tries to paint over the screen."""
+    story = story or Story()
+    story.started()
+    story.observed("contents", {"pulls": [1]}, "9 PRs merged")
+    log = "".join(f"line {number}\n" for number in range(1, 41)) + "AssertionError: \x1b[2Jfive is not six\n"
+    facts: dict[str, Json] = {"suite": "e2e", "configured": True, "passed": False, "total": 10, "failed": 1, "log": log}
+    evidence = story.observed("e2e", facts, "e2e: 9/10", 8.0)
+    story.judged("smoke", "e2e-passed", "e2e did not pass (1 of 10 failed)", evidence, "tests-red")
+    told = "e2e did not pass (1 of 10 failed)"
+    story.tell(Refused("smoke", "tests-red", told, "mend it and ship again", (evidence,)))
+    return story
+
+
+def command_failed(story: Story | None = None) -> Story:
+    """The command that deploys to staging failed and said why in several lines."""
+    story = story or readied_until_branch()
+    story.intend("staging-deploy")
+    told, hint = "bin/deploy exited with 1: disk quota exceeded", "look at the command's output"
+    detail = "pushing layer 1\npushing layer 2\ndisk quota exceeded"
+    story.tell(Failed("staging-deploy", "command-failed", told, hint, detail), 3.0)
+    story.tell(Refused("staging-deploy", "command-failed", told, hint, ()))
+    return story
+
+
+def staged_only(story: Story | None = None) -> Story:
+    """A workflow of a user's own that ends on staging: no production act, no checkpoint."""
+    story = readied(story)
+    first = story.events[0]
+    assert isinstance(first.fact, Started)
+    ends = next(number for number, row in enumerate(first.fact.outline) if row["phase"] == "go")
+    story.events[0] = replace(first, fact=replace(first.fact, workflow="stage", outline=first.fact.outline[:ends]))
+    story.tell(Ended("done", "Stage finished"))
+    return story
+
+
 def readied(story: Story | None = None) -> Story:
     """Everything up to the staging sign-off went well."""
     story = story or Story()
@@ -318,9 +354,9 @@ def hostile() -> Story:
     return story
 
 
-def readied_until_branch() -> Story:
+def readied_until_branch(story: Story | None = None) -> Story:
     """Until the release branch."""
-    whole = readied()
+    whole = readied(story)
     cut_at = next(i for i, event in enumerate(whole.events) if getattr(event.fact, "step", "") == "staging-deploy")
     whole.events = whole.events[:cut_at]
     return whole

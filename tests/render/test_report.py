@@ -36,6 +36,14 @@ def test_what_did_not_happen_has_no_tick() -> None:
     assert ("smoke", "e-013") in made["Staging"]
 
 
+def test_a_workflow_that_ends_on_staging_is_never_called_live() -> None:
+    text = told(story.staged_only())
+    assert "acme 1.4.0 is on staging" in text
+    assert "Nothing was changed in production." in text
+    assert "live" not in text.lower()
+    assert "rollback" not in text
+
+
 def test_a_rollback_says_why_what_is_now_and_what_next() -> None:
     text = told(story.rolled_back())
     assert "acme is back on 1.3.0" in text

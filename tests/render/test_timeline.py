@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from pilothouse.events import Started
 from pilothouse.render.drawing import boxed, draw
 from pilothouse.render.report import ending
 from pilothouse.render.rows import Mark, Timeline, ticked
@@ -18,7 +20,7 @@ from render.story import Story
 
 TELLINGS: tuple[Callable[[], Story], ...] = (
     story.refused, story.readied, story.waiting, story.watching, story.done, story.rolled_back, story.crashed,
-    story.deploy_failed_on_staging, story.held, story.hostile,
+    story.deploy_failed_on_staging, story.held, story.hostile, story.suite_red, story.command_failed, story.staged_only,
 )  # fmt: skip
 
 
@@ -72,6 +74,31 @@ def test_a_refusal_lists_every_blocker_with_its_evidence_and_what_to_do() -> Non
     assert f"pilothouse resume {story.RUN}" in text
     assert "pilothouse ship acme, once a mended commit is on main" in text
     assert "pilothouse explain ci-red" in text
+
+
+def test_the_end_of_a_failed_suites_log_stands_under_the_refusal_bounded_and_escaped() -> None:
+    """REL-2."""
+    text = drawn(story.suite_red())
+    assert "│ … 31 lines before these" in text
+    assert "│ line 40" in text
+    assert "│ line 32" in text
+    assert "│ line 31\n" not in text
+    assert "│ AssertionError: <U+001B>[2Jfive is not six" in text
+    assert f"Log      pilothouse audit show {story.RUN} --evidence e-002" in text
+
+
+def test_what_a_failed_command_wrote_stands_under_the_refusal() -> None:
+    """REL-2."""
+    text = drawn(story.command_failed())
+    assert "│ pushing layer 1\n   │ pushing layer 2\n   │ disk quota exceeded" in text
+    assert f"Log      pilothouse audit show {story.RUN} --evidence staging-deploy" in text
+
+
+def test_what_follows_a_label_stands_under_itself() -> None:
+    lines = drawn(story.refused()).split("\n")
+    first = next(number for number, line in enumerate(lines) if line.startswith("   Anew     "))
+    assert lines[first + 1].startswith(" " * 12)
+    assert lines[first + 1][12] != " "
 
 
 def test_a_rollback_is_its_own_rows_after_the_phase_that_failed() -> None:
@@ -156,3 +183,16 @@ def test_the_timeline_of_a_moment_is_always_the_same() -> None:
     made = story.done()
     at = datetime.fromisoformat("2026-11-22T00:00:00+00:00")
     assert timeline(made.state, made.times, at) == timeline(made.state, made.times, at)
+
+
+def test_a_phase_that_looks_once_more_before_it_asks_is_still_the_approvers() -> None:
+    made = story.waiting()
+    first = made.events[0]
+    assert isinstance(first.fact, Started)
+    rows = list(first.fact.outline)
+    at = next(number for number, row in enumerate(rows) if row["id"] == "go")
+    rows.insert(at, {**rows[at], "id": "live-now", "kind": "observe"})
+    made.events[0] = replace(first, fact=replace(first.fact, outline=tuple(rows)))
+    made.observed("live-now", {"version": "1.3.0"}, "production answers 1.3.0", 1.0)
+    row = next(item for item in told(made).rows if item.phase == "go")
+    assert (row.agent, row.mark, row.seconds) == ("Approver", Mark.WAITING, None)

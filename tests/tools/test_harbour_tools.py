@@ -307,6 +307,21 @@ def test_a_pending_migration_that_no_commit_of_the_range_adds_is_unexpected(acme
     assert facts["unexpected"] == ["0006_name_index"]
 
 
+def test_what_production_lacks_of_a_release_that_it_does_not_run_any_more_is_expected(acme):
+    tagged = {"environment": "staging", "sha": acme.to, "from": acme.to}  # the range is empty: all of it is tagged
+    assert acme.observe("migrations.pending", **tagged)["unexpected"] == ["0007_item_labels"]
+    repo = acme.context().repo
+    carrier = repo.commit(
+        repo.tree(acme.live), [acme.to], "Deploy acme 1.3.0 to production"
+    )  # ADR 4: no ancestor of main
+    repo.push("refs/heads/carried", carrier, "")
+    for live in (acme.live, carrier):
+        facts = acme.observe("migrations.pending", **tagged, live=live)
+        assert (facts["expand"], facts["unexpected"]) == (["0007_item_labels"], [])
+    for live in ("", "d" * 40, acme.to):  # nothing, a commit that nobody knows, and one that has the migration
+        assert acme.observe("migrations.pending", **tagged, live=live)["unexpected"] == ["0007_item_labels"]
+
+
 # -- suites, logs, settings
 
 
@@ -330,6 +345,28 @@ def test_a_smoke_test_reaches_the_environment_and_is_told_where_it_is(acme):
 def test_a_suite_that_is_not_configured_has_not_passed(acme):
     facts = acme.observe("tests.run", suite="performance", sha=acme.to)
     assert (facts["configured"], facts["passed"]) == (False, False)
+
+
+MEASURE = """
+import json, pathlib, sys, time
+version = json.loads(pathlib.Path("package.json").read_text())["version"]
+began = time.perf_counter()
+sum(range(10_000))
+taken, budget = time.perf_counter() - began, float(sys.argv[1])
+print(f"Acme {version}: {taken * 1000:.1f} ms of {budget * 1000:.0f} ms")
+sys.exit(taken > budget)
+"""
+
+
+@pytest.mark.parametrize(("budget", "passed"), [("60", True), ("0", False)])
+def test_a_configured_performance_suite_passes_within_its_budget_and_fails_beyond_it(acme, budget, passed):
+    suite = Suite(("python3", "-c", MEASURE, budget), timeout=30)
+    box = acme.box(replace(acme.product, suites={**acme.product.suites, "performance": suite}))
+    seen = box.observe("tests.run", {"suite": "performance", "sha": acme.live})
+    assert (seen.facts["configured"], seen.facts["passed"], seen.facts["exit"]) == (True, passed, int(not passed))
+    assert "Acme 1.3.0: " in seen.facts["log"]  # it measures the pinned commit
+    assert f" of {float(budget) * 1000:.0f} ms" in seen.facts["log"]
+    assert seen.summary == f"performance: {'passed' if passed else 'failed'}"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from pilothouse.errors import ToolFailed
+from pilothouse_tools.seal import close_to_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -129,6 +130,7 @@ def _resolve(argv: Sequence[str], env: Mapping[str, str]) -> str:
 @contextmanager
 def _guardian() -> Iterator[subprocess.Popen[bytes]]:
     """A process group that dies with this process; on leaving, everything in it is killed and reaped."""
+    close_to_children()
     reading, writing = os.pipe()  # both close on exec
     try:
         try:

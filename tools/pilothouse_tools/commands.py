@@ -99,7 +99,7 @@ def answer(
 def failed(context: Context, done: child.Finished, what: str) -> ToolFailed:
     """A command's visible failure, with the end of what it wrote, redacted."""
     why = "ran out of time" if done.timed_out else "printed too much" if done.truncated else f"exited with {done.code}"
-    said = context.redact(output(done.stderr or done.stdout, 2000))
+    said = output(done.stderr or done.stdout, 2000, context.redact)
     last = one_line(said.rpartition("\n")[2], 200)
     return ToolFailed(
         "command-failed",
@@ -143,8 +143,8 @@ def probe(
         raise
     state = said.get("state")
     if state not in ("absent", "applied", "conflict"):
-        return Presence.UNKNOWN, {"detail": f"the probe answered no state but {str(state)[:60]!r}"}
-    return Presence(state), said
+        return Presence.UNKNOWN, {"detail": f"the probe answered no state but {context.redact(str(state))[:60]!r}"}
+    return Presence(state), {**said, "detail": context.redact(str(said.get("detail", "")))}
 
 
 def as_probe(

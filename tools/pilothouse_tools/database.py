@@ -58,7 +58,7 @@ def pending(context: Context, environment: Environment, sha: str) -> tuple[Migra
         raise ToolFailed(
             "wrong-database",
             f"{environment.name} is to be {database.identity!r}, but the database says it is "
-            f"{str(said.get('database'))[:60]!r}",
+            f"{context.redact(str(said.get('database')))[:60]!r}",
             "Check which database the credentials lead to; nothing was changed.",
         )
     entries = said.get("pending")

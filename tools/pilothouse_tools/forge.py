@@ -7,7 +7,7 @@ import re
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse_tools import child, grammar
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from pilothouse_tools.context import Context
 
 PAGE = 100
-_PAGES = 20
+_PAGES = 200  # pages may be shorter than asked for
+_MOST = 2000  # items of one list
 _TIMEOUT = 60.0
 _TRIES = 3  # of a read; a write is never repeated
 _CAP = 32_000_000
 _HTTP = re.compile(r"HTTP (\d{3})")
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="next"')
 _SETTLED = {  # what no repetition changes
     "400": ("forge-refused", ""),
     "401": ("forge-denied", "Check the forge's credential variables."),
@@ -83,7 +85,7 @@ def gh(context: Context, *arguments: str, stdin: bytes = b"") -> child.Finished:
 
 def failure(context: Context, done: child.Finished, what: str) -> ToolFailed:
     """What a failed gh says, as a typed error: the forge's own refusal, or that it cannot be reached."""
-    said = context.redact(one_line(done.stderr.decode("utf-8", "replace"), 400))
+    said = one_line(context.redact(done.stderr.decode("utf-8", "replace")), 400)
     status = _HTTP.search(said)
     code, hint = _SETTLED.get(status.group(1) if status else "", ("", ""))
     if code:
@@ -92,21 +94,20 @@ def failure(context: Context, done: child.Finished, what: str) -> ToolFailed:
                        "Check the forge's status page, then: pilothouse resume")  # fmt: skip
 
 
-def _json(done: child.Finished, what: str) -> Json:
-    problem = "it is too large" if done.truncated else ""
+def _json(body: bytes, what: str) -> Json:
     try:
-        value = cast("Json", json.loads(done.stdout))
+        return cast("Json", json.loads(body))
     except (ValueError, RecursionError) as error:
-        problem = problem or str(error)[:120]
-    if problem:
-        raise Unreachable("forge-unreachable", f"{what}: the forge's answer is not to be understood: {problem}")
-    return value
+        told = f"{what}: the forge's answer is not to be understood: {str(error)[:120]}"
+        raise Unreachable("forge-unreachable", told) from None
 
 
 def _read(context: Context, what: str, *arguments: str) -> child.Finished:
     """A read, repeated where the forge cannot be reached."""
     for left in reversed(range(_TRIES)):
         done = gh(context, *arguments)
+        if done.truncated:
+            raise Unreachable("forge-unreachable", f"{what}: the forge's answer is too large")
         # GraphQL answers partial errors with a body and exit 1; the caller judges those.
         if done.code == 0 or (done.stdout.startswith(b'{"data"') and b'"errors"' in done.stdout):
             return done
@@ -131,14 +132,21 @@ def path(context: Context, *parts: str) -> str:
     return "/".join(["repos", configured(context).repository, *(quote(part, safe="") for part in parts)])
 
 
+def _address(address: str, query: Mapping[str, str]) -> str:
+    return f"{address}?{urlencode(query)}" if query else address
+
+
 def get(context: Context, address: str, query: Mapping[str, str] | None = None) -> Json:
     """GET one address. Raises ToolFailed("forge-…"), Unreachable."""
-    where = f"{address}?{urlencode(query)}" if query else address
-    return _json(_read(context, f"GET {address}", "api", "--method", "GET", where), f"GET {address}")
+    where = _address(address, query or {})
+    return _json(_read(context, f"GET {address}", "api", "--method", "GET", where).stdout, f"GET {address}")
 
 
 def pages(context: Context, address: str, query: Mapping[str, str], within: str = "") -> Iterator[dict[str, Json]]:
     """Every item of a paged list, to its end: a list cut short would be taken for the whole.
+
+    Where it goes on is the forge's to say, by its Link header (docs.github.com, "Using pagination in the REST API");
+    how many items a page holds says nothing, for a page may be shorter than was asked for.
 
     Args:
         context: of the product.
@@ -147,18 +155,63 @@ def pages(context: Context, address: str, query: Mapping[str, str], within: str 
         within: the key that holds the list, empty where the answer is the list.
 
     Raises:
-        ToolFailed: ``forge-too-many`` beyond 2000 items.
+        ToolFailed: ``forge-too-many`` beyond 2000 items or 200 pages.
         Unreachable: the forge did not answer every page.
     """
-    for number in range(1, _PAGES + 1):
-        answer = get(context, address, {**query, "per_page": str(PAGE), "page": str(number)})
-        items = answer.get(within) if within and isinstance(answer, dict) else answer
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise Unreachable("forge-unreachable", f"GET {address}: the forge did not answer a list")
-        yield from cast("list[dict[str, Json]]", items)
-        if len(items) < PAGE:
+    asked = {**query, "per_page": str(PAGE), "page": "1"}
+    seen: set[str] = set()
+    count = 0
+    while True:
+        where = _address(address, asked)
+        if where in seen:
+            raise Unreachable("forge-unreachable", f"GET {address}: the forge's pages lead in a circle")
+        seen.add(where)
+        items, following = _page(context, address, where, within)
+        count += len(items)
+        if count > _MOST or len(seen) > _PAGES:
+            told = f"GET {address} has more than {_MOST} items or {_PAGES} pages"
+            raise ToolFailed("forge-too-many", told, "Narrow it down (labels).")
+        yield from items
+        if following is None:
             return
-    raise ToolFailed("forge-too-many", f"GET {address} has more than {_PAGES * PAGE} items", "Narrow it down (labels).")
+        # Only the parameters are followed: the address stays ours, whatever host the answer names.
+        asked = {**asked, **following}
+
+
+def _page(
+    context: Context, address: str, where: str, within: str
+) -> tuple[list[dict[str, Json]], dict[str, str] | None]:
+    """One page, and the parameters of the next one; None after the last."""
+    what = f"GET {address}"
+    done = _read(context, what, "api", "--method", "GET", "--include", where)
+    head, body = _parted(done, what)
+    answer = _json(body, what)
+    items = answer.get(within) if within and isinstance(answer, dict) else answer
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise Unreachable("forge-unreachable", f"{what}: the forge did not answer a list")
+    link = next((value for name, value in head if name == "link"), None)
+    following: dict[str, str] | None = None
+    if link is None:
+        # Something in between may drop the header: a full page without one is asked for its successor.
+        if len(items) >= PAGE:
+            number = int(dict(parse_qsl(urlsplit(where).query)).get("page", "1"))
+            following = {"page": str(number + 1)}
+    elif found := _NEXT.search(link):
+        following = dict(parse_qsl(urlsplit(found.group(1)).query))
+        if not following:
+            raise Unreachable("forge-unreachable", f"{what}: the forge's link to the next page names no page")
+    return cast("list[dict[str, Json]]", items), following
+
+
+def _parted(done: child.Finished, what: str) -> tuple[list[tuple[str, str]], bytes]:
+    """Headers, their names in lower case, and body of an answer that gh shows with ``--include``."""
+    head, blank, body = done.stdout.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/") or not blank:
+        head, blank, body = done.stdout.partition(b"\n\n")
+    if not head.startswith(b"HTTP/") or not blank:
+        raise Unreachable("forge-unreachable", f"{what}: the forge's answer has no headers")
+    lines = (line.partition(":") for line in head.decode("utf-8", "replace").splitlines()[1:])
+    return [(name.strip().lower(), value.strip()) for name, _, value in lines], body
 
 
 def post(context: Context, address: str, body: Mapping[str, Json]) -> None:
@@ -177,14 +230,15 @@ def graphql(context: Context, query: str, variables: Mapping[str, Json]) -> dict
         Unreachable: the forge did not answer.
     """
     with _body(context, {"query": query, "variables": dict(variables)}) as file:
-        answer = _json(_read(context, "GraphQL", "api", "graphql", "--input", file), "GraphQL")
+        answer = _json(_read(context, "GraphQL", "api", "graphql", "--input", file).stdout, "GraphQL")
     data = answer.get("data") if isinstance(answer, dict) else None
     errors = answer.get("errors", []) if isinstance(answer, dict) else []
     known = isinstance(errors, list) and all(
         isinstance(item, dict) and item.get("type") == "NOT_FOUND" for item in errors
     )
     if not isinstance(data, dict) or not known:
-        raise ToolFailed("forge-refused", f"GraphQL: the forge answers: {one_line(json.dumps(errors), 300)}")
+        said = one_line(context.redact(json.dumps(errors)), 300)
+        raise ToolFailed("forge-refused", f"GraphQL: the forge answers: {said}")
     return data
 
 

@@ -155,7 +155,7 @@ class Repository(Scratch):
         return True
 
     def _raise_unpushed(self, ref: str, expected: str, done: child.Finished) -> None:
-        said = self.scrub(_said(done))
+        said = self.scrub(_said(done), 10_000)
         if _MOVED.search(said) or self.heads(ref).get(ref, "") != expected:
             raise ToolFailed(
                 "ref-moved",
@@ -179,7 +179,7 @@ class Repository(Scratch):
         """Whether ``newer`` contains ``older``; both must be here."""
         done = self.run("merge-base", "--is-ancestor", older, newer)
         if done.code not in {0, 1}:
-            raise ToolFailed("git-failed", f"git merge-base failed: {complaint(done)}")
+            raise ToolFailed("git-failed", f"git merge-base failed: {self.scrub(complaint(done))}")
         return done.code == 0
 
     def tree(self, commit: str) -> str:

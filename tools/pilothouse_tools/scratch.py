@@ -77,7 +77,7 @@ class Scratch:
             argv = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.folder)]
             done = child.run(argv, cwd=self.folder, env=self._environ | BARE, timeout=MINUTE)
             if done.code:
-                raise ToolFailed("git-failed", f"git init failed in {self.folder}: {complaint(done)}")
+                raise ToolFailed("git-failed", f"git init failed in {self.folder}: {self.scrub(complaint(done))}")
         file = self.folder / "objects" / "info" / "alternates"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(alternates(self._project), encoding="utf-8")
@@ -130,11 +130,13 @@ class Scratch:
             raise ToolFailed("git-failed", f"git {arguments[0]} failed: {self.scrub(complaint(done))}")
         return done.stdout
 
-    def scrub(self, message: str) -> str:
-        """A message without the remote's URL, which may hold a token."""
-        return message.replace(self._url, self.remote) if self._url else message
+    def scrub(self, message: str, limit: int = 600) -> str:
+        """A message without the remote's URL, which may hold a token, and only then cut to its length."""
+        for held, shown in ((self._url, self.remote), (self._token, "[redacted]")):
+            message = message.replace(held, shown) if held else message
+        return one_line(message, limit)
 
 
 def complaint(done: child.Finished) -> str:
-    """What a child wrote to standard error, as one bounded line."""
-    return one_line(done.stderr.decode("utf-8", "replace"), 600) or f"exit {done.code}"
+    """What a child wrote to standard error, as one line, bounded so far that no URL or secret in it is cut in two."""
+    return one_line(done.stderr.decode("utf-8", "replace"), 8000) or f"exit {done.code}"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import typer
 from typer.core import TyperGroup
+from typer.models import CommandInfo
 
 from pilothouse.cli import nouns, verbs
 from pilothouse.cli.surface import Surface
 from pilothouse.cli.tree import PROG, app, name_of, names, new_app
 from pilothouse.errors import EXIT_DONE, UsageError
+
+EXIT_INTERRUPTED = 130
 
 __all__ = ["PROG", "group", "invoke", "names", "nouns", "verbs"]
 
@@ -22,6 +28,7 @@ def group(only: str = "") -> TyperGroup:
     Args:
         only: a command that is known to be the one called: building the others takes longer than most commands do.
     """
+    _say_how_to_read_it_by_code()
     chosen = new_app("") if only else app
     if only:
         chosen.registered_callback = app.registered_callback
@@ -30,6 +37,29 @@ def group(only: str = "") -> TyperGroup:
     made = typer.main.get_command(chosen)
     assert isinstance(made, TyperGroup)  # there is a callback, so it is a group even with one command
     return made
+
+
+@cache
+def _say_how_to_read_it_by_code() -> None:
+    """Put under each command's help how its answer comes as JSON: its own example, with the option."""
+    for path, command in every_command():
+        rows = (command.callback.__doc__ or "").split("\n") if command.callback else []
+        example = next((row.strip() for row in rows if f"{PROG} " in row), f"{PROG} {path}")
+        # What a shell would do with it is left out: where the output goes, and what evaluates it.
+        called = example.partition(" > ")[0].removeprefix('eval "$(').removesuffix(')"')
+        command.epilog = f"\b\nFor scripts, one JSON object on standard output:\n  {called} --json"
+        if path == "approve":
+            command.epilog = "\b\nNot for scripts: with --json it is refused, since a person types the word."
+
+
+def every_command() -> Iterator[tuple[str, CommandInfo]]:
+    """Every command that runs something, with its path: ``status``, ``audit show``."""
+    for command in app.registered_commands:
+        yield name_of(command), command
+    for item in app.registered_groups:
+        assert item.typer_instance is not None
+        for command in item.typer_instance.registered_commands:
+            yield f"{item.name} {name_of(command)}", command
 
 
 def invoke(surface: Surface, rest: list[str]) -> int:
@@ -41,6 +71,8 @@ def invoke(surface: Surface, rest: list[str]) -> int:
     # A first word that is no command, or a whole sentence in quotes, is a request in plain words.
     groups = {str(item.name) for item in app.registered_groups}
     if not rest or rest in [[name] for name in groups]:
+        if surface.json:  # help is for people; whoever reads JSON gets one object, always
+            raise UsageError("needs-command", f"{' '.join([PROG, *rest])} needs a command", "see: pilothouse --help")
         rest = [*rest, "--help"]
     words = [*(["say"] if rest and not rest[0].startswith("-") and rest[0] not in names() else []), *rest]
     try:
@@ -52,6 +84,8 @@ def invoke(surface: Surface, rest: list[str]) -> int:
         raise KeyboardInterrupt from error
     except SystemExit as error:
         raise BrokenPipeError from error  # typer's own answer to it; with standalone_mode off it exits for nothing else
+    if code == EXIT_INTERRUPTED and not surface.stopped:
+        raise KeyboardInterrupt  # typer makes an exit code of it before anybody could answer
     return code if isinstance(code, int) else EXIT_DONE
 
 

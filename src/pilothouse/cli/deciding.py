@@ -13,6 +13,7 @@ from pilothouse.render.course import open_checkpoint, outline
 from pilothouse.render.drawing import boxed
 from pilothouse.render.live import local_now
 from pilothouse.render.screen import BLANK, Line, Tone, line
+from pilothouse.views import exit_code
 
 if TYPE_CHECKING:
     from pilothouse.guard.state import RunState
@@ -31,12 +32,25 @@ def approve(surface: Surface, run: str, *, detach: bool) -> int:
         screen.write([BLANK, *boxed(_title(state), card, min(screen.width, 80))])
         return ask_word(surface, word)
 
-    state = app.approve(state.run, os_user(CHANNEL), ask)
+    try:
+        state = app.approve(state.run, os_user(CHANNEL), ask)
+    except KeyboardInterrupt:
+        return _left(surface, app.find(state.run))
     screen.write([line(" ", ("✔", Tone.GOOD), f" Approved on this terminal · {local_now():%H:%M}"), BLANK])
     if detach:
         screen.write([line(f" Go on with: pilothouse resume {state.run}")])
         return EXIT_DONE
     return follow(surface, app, state.run, command="approve")
+
+
+def _left(surface: Surface, state: RunState) -> int:
+    """What it means that the prompt was left: nothing was approved, and the run waits as it did."""
+    surface.stopped = True
+    surface.out().write([
+        BLANK, line(" ", ("Nothing was approved.", Tone.STRONG), f" The word is spent, and {state.run} still waits."),
+        line(" Ask for a new word: ", (f"pilothouse approve {state.run}", Tone.STRONG)),
+    ])  # fmt: skip
+    return exit_code(state)
 
 
 def demand_person(surface: Surface) -> None:
@@ -60,7 +74,10 @@ def ask_word(surface: Surface, word: str) -> str:
     prompt: Line = line(" To approve, type the word ", (word, Tone.STRONG), ": ")
     sys.stdout.write(screen.drawn(prompt) + " ")
     sys.stdout.flush()
-    return sys.stdin.readline().removesuffix("\n")
+    entered = sys.stdin.readline()
+    if not entered:
+        raise KeyboardInterrupt  # the end of the input is no entry: whoever closes the terminal leaves the prompt
+    return entered.removesuffix("\n")
 
 
 def _title(state: RunState) -> str:

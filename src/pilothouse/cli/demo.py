@@ -52,7 +52,7 @@ def demonstrate(
         demand_person(surface)
     place = folder or Path(tempfile.mkdtemp(prefix="pilothouse-demo-"))
     called = program()  # before the sandbox's own PATH comes in front
-    world = harbour.up(place, faults=faults, scripted_approval=not ask)
+    world = harbour.up(place, faults=faults, scripted_approval=not ask, detached=keep)
     try:
         _greet(surface, world, faults)
         os.environ.update(world.environment)
@@ -64,6 +64,7 @@ def demonstrate(
         _farewell(surface, world, state, keep=keep, called=called)
     except KeyboardInterrupt:
         surface.aside().write([BLANK, line(f" Stopped. The world's files stay in {world.folder}.")])
+        surface.stopped = True
         code = EXIT_INTERRUPTED
     finally:
         if not keep:
@@ -159,7 +160,8 @@ def _where_to_look(world: World, state: RunState, *, keep: bool, called: str) ->
     folder = shlex.quote(str(world.folder))
     yield BLANK
     yield line((" Look around, with other tools than ours, too:", Tone.STRONG))
-    yield line(f"   cd {shlex.quote(str(world.project))} && {called} audit show {state.run}")
+    yield line(f"   cd {shlex.quote(str(world.project))}")
+    yield line(f"   {called} audit show {state.run}")
     yield line(f"   git -C {shlex.quote(str(world.origin))} log --oneline --graph --all")
     yield line(f"   sqlite3 {shlex.quote(str(world.database('production')))} .tables")
     if keep:

@@ -58,6 +58,7 @@ def follow(surface: Surface, app: Pilothouse, run: str, *, approvals: str = "", 
     except KeyboardInterrupt:
         aside = surface.aside()
         aside.write([line(), line(" ", ("Stopped following.", Tone.STRONG), f" Go on with: pilothouse resume {run}")])
+        surface.stopped = True
         return EXIT_INTERRUPTED
     return tell(surface, app, last, command=command)
 
@@ -99,7 +100,8 @@ def _demand_same(app: Pilothouse, named: str, approvals: str) -> None:
     if not named:
         raise RequestRefused(
             "no-approvals-file", "the policy on the base branch allows no scripted approvals",
-            "name a file under policy.scripted_approvals in pilothouse.yml, on the base branch",
+            "name a file under policy.scripted_approvals in the pilothouse.yml at the root of the repository, "
+            "on the base branch",
         )  # fmt: skip
     if Path(approvals).resolve() != (app.project / named).resolve() and approvals != named:
         raise RequestRefused(
@@ -118,9 +120,13 @@ def _told_of_crash(surface: Surface, app: Pilothouse, state: RunState) -> None:
     listen = app.listen
 
     def told(event: Event, after: RunState) -> None:
+        # What is seen after doing it is no witness of what was there before.
         if isinstance(event.fact, Done) and event.fact.step == step:
-            what = "it had landed; not done again" if event.fact.found else "it had not landed; done now"
-            _say(surface, f"Looked: {safe(event.fact.summary, 100)} → {what}. Going on.")
+            seen = safe(event.fact.summary, 100)
+            if event.fact.found:
+                _say(surface, f"Looked: {seen} → it had landed; not done again. Going on.")
+            else:
+                _say(surface, f"Looked: it had not landed. Done now: {seen}. Going on.")
         listen(event, after)
 
     app.listen = told

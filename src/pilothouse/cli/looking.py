@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.cli.surface import Surface, history, times_of
-from pilothouse.errors import EXIT_DONE, EXIT_HALTED, EXIT_REFUSED, UsageError
+from pilothouse.errors import EXIT_DONE, EXIT_HALTED, PilothouseError, UsageError
 from pilothouse.views import detailed_json, schema, status_json
 
 if TYPE_CHECKING:
@@ -28,37 +29,64 @@ def status(surface: Surface, run: str, *, notes: bool, card: bool, svg: Path | N
     if notes or card:
         return _part(surface, app.find(run), notes=notes)
     if surface.json:
-        surface.emit(_one_json(app, run) if run else status_json(app.runs()))
+        surface.emit(_one_json(app, run) if run else _all_json(app))
         return EXIT_DONE
     runs = app.runs()
+    if not runs and not run:
+        surface.out().write(_nothing_yet(app))
+        return EXIT_DONE
     going = [state for state in runs if not state.over]
     if run or len(going) == 1 or (len(runs) == 1):
         _one(surface, app, app.find(run))
-    elif not runs:
-        app.find("")  # raises: nothing was shipped yet, and how to start
     if not run and len(runs) > 1:
         surface.out().write(_table(runs, surface.out().width))
     return EXIT_DONE
 
 
 def _one_json(app: Pilothouse, run: str) -> dict[str, Json]:
+    from pilothouse.cli.conductor import marked
+
     state = app.find(run)
-    return detailed_json(state, times_of(app, state))
+    return marked(app, [state], detailed_json(state, times_of(app, state)))
+
+
+def _all_json(app: Pilothouse) -> dict[str, Json]:
+    runs = app.runs()
+    told = status_json(runs)
+    if all(state.over for state in runs):
+        return told
+    from pilothouse.cli.conductor import marked
+
+    return marked(app, runs, told)
+
+
+def _nothing_yet(app: Pilothouse) -> Iterator[Line]:
+    """Before the first run: what to type."""
+    from pilothouse import config
+    from pilothouse.render.screen import Tone, cut, line
+
+    names = ["PRODUCT"]
+    with suppress(PilothouseError):  # a broken file is told by the command that needs it
+        names = list(config.load(app.project).products)
+    yield line(" Nothing was shipped from this project yet.")
+    yield line("   Look whether all is there  ", ("pilothouse doctor", Tone.STRONG))
+    yield line("   Rehearse; changes nothing  ", (f"pilothouse ship {names[0]} --dry-run", Tone.STRONG))
+    yield line("   Ship                       ", (f"pilothouse ship {names[0]}", Tone.STRONG))
+    if len(names) > 1:
+        yield line("   Products: ", cut(", ".join(names), 66))
 
 
 def _one(surface: Surface, app: Pilothouse, state: RunState) -> None:
-    from pilothouse.render.course import state_name
+    from pilothouse.cli.conductor import told_of_conductor
     from pilothouse.render.drawing import draw
     from pilothouse.render.live import local_now
     from pilothouse.render.report import ending
-    from pilothouse.render.screen import Tone, line
     from pilothouse.render.timeline import timeline
 
     screen, times, now = surface.out(), times_of(app, state), local_now()
     screen.write(draw(timeline(state, times, now), screen.width, verbose=surface.verbose, spinner="…"))
     screen.write(ending(state, times, screen.width))
-    if state_name(state) == "running":
-        screen.write([line(), line(" Follow it: ", (f"pilothouse resume {state.run}", Tone.STRONG))])
+    screen.write(told_of_conductor(app, state, screen.width))
 
 
 def _table(runs: Sequence[RunState], width: int) -> Iterator[Line]:
@@ -129,15 +157,15 @@ def explain(surface: Surface, code: str) -> int:
 
     def lines() -> Iterator[Line]:
         yield line(" ", (reason.code, Tone.STRONG), ("   " + reason.kind, Tone.DIM))
-        for text in reason.messages:
-            yield from (line("   ", part) for part in wrap(text, width))
-        for text in reason.hints:
-            yield from (line("   ", (part, Tone.WAIT)) for part in wrap(f"→ {text}", width))
+        yield from (line("   ", part) for part in wrap(reason.means, width))
+        first, *more = wrap(reason.advice, width - 2)
+        yield line("   ", (f"→ {first}", Tone.WAIT))
+        yield from (line("     ", (part, Tone.WAIT)) for part in more)
 
     surface.answer(
         lambda: {
             "schema": schema("explain"), "reason_code": reason.code, "kind": reason.kind,
-            "messages": [*reason.messages], "hints": [*reason.hints],
+            "messages": [reason.means], "hints": [reason.advice],
         },
         lines,
     )  # fmt: skip
@@ -147,12 +175,16 @@ def explain(surface: Surface, code: str) -> int:
 # --- audit ----------------------------------------------------------------------------------------------------------
 
 
-def audit_show(surface: Surface, run: str) -> int:
-    """The events of a run, one a line."""
+def audit_show(surface: Surface, run: str, evidence: str = "") -> int:
+    """The events of a run, one a line; or one piece of evidence, whole."""
     from pilothouse.events import fact_to_json
 
     app = surface.app()
     state = app.find(run)
+    if evidence:
+        from pilothouse.cli.evidence import show
+
+        return show(surface, app, state, evidence)
     events = history(app, state)
     surface.answer(
         lambda: {
@@ -238,51 +270,3 @@ def _holding(journal: SqliteJournal, chains: list[str], head: str) -> list[str]:
     """The chain that the head belongs to, or all: then each of them says that it lacks it."""
     owners = [name for name in chains if any(row[1] == head for row in journal.entries(name))]
     return owners or chains
-
-
-# --- state ----------------------------------------------------------------------------------------------------------
-
-
-def state_show(surface: Surface) -> int:
-    """The view of all products, from the ledger."""
-    from pilothouse import stateview, yamltext
-    from pilothouse.render.screen import line
-
-    view = stateview.view_of(surface.app())
-    text = yamltext.block(view, 0).removeprefix("\n")
-    surface.answer(lambda: {"schema": schema("state"), **view}, lambda: [line(raw) for raw in text.split("\n")])
-    return EXIT_DONE
-
-
-def state_check(surface: Surface) -> int:
-    """state.yml against the ledger; exit 20 where a person edited what Pilothouse renders."""
-    from pilothouse import stateview
-    from pilothouse.render.screen import Tone, line
-
-    app = surface.app()
-    found = stateview.differences(app)
-
-    def lines() -> Iterator[Line]:
-        if not found.comparable:
-            yield line(f" state.yml: {found.why}")
-        elif not found.differences:
-            yield line(" ", ("✔", Tone.GOOD), " state.yml is what the ledger says")
-        for item in found.differences:
-            yield line(
-                " ",
-                ("✘", Tone.BAD),
-                f" state.yml:{item.line} {item.path}: {item.found!r}, the ledger says {item.expected!r}",
-            )
-        if found.differences:
-            yield line("   Write the ledger's values back, or remove the file: it is rendered again.")
-
-    surface.answer(
-        lambda: {
-            "schema": schema("state-check"), "comparable": found.comparable, "why": found.why,
-            "differences": [
-                {"path": d.path, "line": d.line, "expected": d.expected, "found": d.found} for d in found.differences
-            ],
-        },
-        lines,
-    )  # fmt: skip
-    return EXIT_REFUSED if found.differences else EXIT_DONE

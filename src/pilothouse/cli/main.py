@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from pilothouse.errors import EXIT_BUG, EXIT_USAGE, PilothouseError, UsageError
 
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141  # what a shell sees of a process that a broken pipe ended
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _FLAGS = {"--json": "json", "--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "verbose"}
 
 
@@ -47,6 +49,9 @@ def run(argv: Sequence[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _broken_pipe()
+    except OSError as error:
+        refusal = _not_writable(error)
+        return _failed(surface, refusal) if refusal else _bug(surface, error)
     except Exception as error:  # noqa: BLE001 - the last door: a person never sees a traceback
         return _bug(surface, error)
     finally:
@@ -90,6 +95,11 @@ def _dispatch(surface: Surface, rest: list[str]) -> int:
 
 
 def _failed(surface: Surface, error: PilothouseError) -> int:
+    if not error.hint:
+        from pilothouse import reasons
+
+        known = reasons.collect().get(error.reason_code)
+        error.hint = known.advice if known else ""
     if surface.json:
         from pilothouse.views import error_json
 
@@ -101,6 +111,17 @@ def _failed(surface: Surface, error: PilothouseError) -> int:
     if error.reason_code not in {"usage", "invalid-file"} and error.exit_code != EXIT_USAGE:
         _complain("  ", f"details: pilothouse explain {error.reason_code}", "2")
     return error.exit_code
+
+
+def _not_writable(error: OSError) -> UsageError | None:
+    """A folder that this user may not write, or a full disk: a matter of the machine, and no bug. Else None."""
+    if error.errno not in _NOT_WRITABLE:
+        return None
+    what = str(error.filename or "a file")
+    return UsageError(
+        "not-writable", f"{what} cannot be written or read: {(error.strerror or str(error)).lower()}",
+        "make the project's folder writable for this user, or work in a clone of your own; then try again",
+    )  # fmt: skip
 
 
 def _complain(lead: str, text: str, colour: str) -> None:

@@ -12,16 +12,26 @@ from pilothouse.errors import UsageError
 
 
 @audit.command("show")
-def audit_show(ctx: typer.Context, run: Run = "") -> int:
+def audit_show(
+    ctx: typer.Context,
+    run: Run = "",
+    evidence: Annotated[
+        str,
+        typer.Option(
+            "--evidence", metavar="ID", help="One piece of evidence, whole; or a step whose act failed: what it wrote."
+        ),
+    ] = "",
+) -> int:
     """Every event of a run, one a line.
 
     \b
-    Example:
+    Examples:
       pilothouse audit show r-2026-11-21-01
+      pilothouse audit show r-2026-11-21-01 --evidence e-010
     """
     from pilothouse.cli import looking
 
-    return looking.audit_show(ctx.obj, run)
+    return looking.audit_show(ctx.obj, run, evidence)
 
 
 @audit.command("verify")
@@ -52,9 +62,9 @@ def state_show(ctx: typer.Context) -> int:
     Example:
       pilothouse state show
     """
-    from pilothouse.cli import looking
+    from pilothouse.cli import viewing
 
-    return looking.state_show(ctx.obj)
+    return viewing.state_show(ctx.obj)
 
 
 @state.command("check")
@@ -65,9 +75,9 @@ def state_check(ctx: typer.Context) -> int:
     Example:
       pilothouse state check
     """
-    from pilothouse.cli import looking
+    from pilothouse.cli import viewing
 
-    return looking.state_check(ctx.obj)
+    return viewing.state_check(ctx.obj)
 
 
 @workflow.command("list")

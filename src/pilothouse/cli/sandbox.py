@@ -26,7 +26,7 @@ def harbour_up(surface: Surface, folder: Path, *, faults: Sequence[str], watch: 
     """Build and start a sandbox world; without ``detach`` it ends with this command."""
     from pilothouse import harbour
 
-    world = harbour.up(folder, faults=faults, watch_seconds=watch, scripted_approval=not ask)
+    world = harbour.up(folder, faults=faults, watch_seconds=watch, scripted_approval=not ask, detached=detach)
     surface.answer(lambda: _world_json(world), lambda: _world_lines(world, detach=detach))
     if detach:
         return EXIT_DONE
@@ -116,9 +116,9 @@ def doctor(surface: Surface) -> int:
         for check in checks:
             yield line(" ", signs[check.level], " ", (padded(check.name, 16), Tone.STRONG), " ", check.told)
             if check.hint:
-                yield from (
-                    line(" " * 20, ("→ " + part, Tone.DIM)) for part in wrap(check.hint, surface.out().width - 24)
-                )
+                first, *more = wrap(check.hint, surface.out().width - 24)
+                yield line(" " * 20, (f"→ {first}", Tone.DIM))
+                yield from (line(" " * 22, (part, Tone.DIM)) for part in more)
         yield BLANK
         yield line(" All is well." if fine else " Mend what is marked with a cross, then ask again.")
 

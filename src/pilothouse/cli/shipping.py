@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pilothouse import intent
@@ -14,7 +16,7 @@ from pilothouse.cli.following import demand_named, follow
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 from pilothouse.render.acts import sentence
-from pilothouse.render.course import versions
+from pilothouse.render.course import state_name, versions
 from pilothouse.render.drawing import draw_headline
 from pilothouse.render.rows import Timeline
 from pilothouse.render.screen import BLANK, Line, Tone, columns, cut, line, padded
@@ -26,13 +28,20 @@ if TYPE_CHECKING:
     from pilothouse.canonical import Json
     from pilothouse.guard.state import RunState
 
+PARTS = ("major", "minor", "patch")
+_VERSION = re.compile(r"\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?")
 SEVERITIES = ("critical", "high", "medium", "low")
 
 
 def start(
     surface: Surface, request: Request, *, detach: bool = False, approvals: str = "", command: str = "ship"
 ) -> int:
-    """Start what is asked for, and follow it; the exit code."""
+    """Start what is asked for, and follow it; the exit code.
+
+    Raises:
+        UsageError: ``bad-version``, before a run starts and holds the product; and whatever the facade raises.
+    """
+    request = replace(request, version=_version(request.version))
     app = surface.app()
     who = os_user("terminal")
     if request.dry_run:
@@ -43,6 +52,13 @@ def start(
     if detach:
         return _detached(surface, app, run, approvals, command)
     return follow(surface, app, run, approvals=approvals, command=command)
+
+
+def _version(wanted: str) -> str:
+    bare = wanted.removeprefix("v")
+    if not bare or bare in PARTS or _VERSION.fullmatch(bare):
+        return bare
+    raise UsageError("bad-version", f"{wanted!r} is no version", "write X.Y.Z, major, minor or patch, or leave it out")
 
 
 def rollback(
@@ -148,9 +164,10 @@ def _rehearse(surface: Surface, app: Pilothouse, request: Request, command: str)
     if not surface.quiet:
         surface.aside().write([line((" Checking; nothing is changed.", Tone.DIM)), BLANK])
     state, problems = app.rehearse(request, os_user("terminal"))
+    note = _held_by(app, state)
     surface.answer(
-        lambda: _rehearsed_json(state, problems, command),
-        lambda: [*_checked_lines(surface, state), *_plan_lines(surface, state, problems)],
+        lambda: _rehearsed_json(state, problems, command, note),
+        lambda: [*_checked_lines(surface, state), *_plan_lines(surface, state, problems, note)],
     )
     return EXIT_REFUSED if problems else EXIT_DONE
 
@@ -158,7 +175,7 @@ def _rehearse(surface: Surface, app: Pilothouse, request: Request, command: str)
 def _checked_lines(surface: Surface, state: RunState) -> Iterator[Line]:
     """Every gate that could be judged before the first act."""
     width = surface.out().width
-    told = Timeline(headline(state), origin(state), (), ())
+    told = Timeline(headline(state), origin(state, named=False), (), ())  # nobody could find a run of that id
     yield from draw_headline(told, width)
     yield BLANK
     for (_, gate), judged in state.judged.items():
@@ -168,15 +185,31 @@ def _checked_lines(surface: Surface, state: RunState) -> Iterator[Line]:
         yield line(" ", sign, " ", (padded(gate, 32), Tone.PLAIN), " ", (text, Tone.DIM), (evidence, Tone.DIM))
 
 
-def _rehearsed_json(state: RunState, problems: Sequence[str], command: str) -> Mapping[str, Json]:
+def _held_by(app: Pilothouse, rehearsed: RunState) -> str:
+    """Which run the product has now: a rehearsal may look all the same, the real run may not start."""
+    for state in app.runs(rehearsed.started.product):
+        if not state.over:
+            told = f"{state.run} has {state.started.product} now ({state_name(state)})"
+            if state.refused and not state.production_attempted() and state.started.to_sha != rehearsed.started.to_sha:
+                return f"{told}; the real run would supersede it"
+            return f"{told}; the real run can start once that one is over"
+    return ""
+
+
+def _rehearsed_json(state: RunState, problems: Sequence[str], command: str, note: str) -> Mapping[str, Json]:
     from pilothouse.render.course import Times
 
     plan = [act.as_json() for act in state.plan.acts] if state.plan else []
     told = detailed_json(state, Times(), command)
-    return {**told, "dry_run": True, "problems": list(problems), "plan": [*plan]}
+    runs = told["runs"]
+    assert isinstance(runs, list)
+    # There is no such run: an id, or a command with it, would lead nowhere.
+    none: list[Json] = [{**run, "id": None, "next_action": None} for run in runs if isinstance(run, dict)]
+    more: dict[str, Json] = {"problems": list(problems), "plan": [*plan], "notes": [note] if note else []}
+    return {**told, "runs": none, "dry_run": True, **more}
 
 
-def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str]) -> list[Line]:
+def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str], note: str) -> list[Line]:
     width = surface.out().width
     lines: list[Line] = [BLANK]
     if state.plan is not None:
@@ -198,4 +231,7 @@ def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str]) -> l
         lines += [line("   ", part) for problem in problems for part in wrap(safe(problem, 400), width - 4)]
     else:
         lines.append(line(" ", ("Nothing was changed.", Tone.STRONG), " The real run would make this same plan."))
+    if note:
+        first, *more = wrap(safe(note, 300), width - 8)
+        lines += [line(" ", ("Note", Tone.WAIT), f"  {first}"), *(line("       ", part) for part in more)]
     return lines

@@ -35,6 +35,7 @@ class Surface:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    stopped: bool = False  # an interrupt was answered already, in the command's own words
     opened: list[Pilothouse] = field(default_factory=list)
 
     def folder(self) -> Path:

@@ -73,7 +73,7 @@ def rollback(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes on the record.")],
     to: Annotated[str, typer.Option("--to", metavar="VERSION", help="Default: the version before.")] = "",
     restore: Annotated[
-        bool, typer.Option("--restore", help="Restore the database from the run's backup, too.")
+        bool, typer.Option("--restore", help="Restore the database from the release's backup, too.")
     ] = False,
     dry_run: DryRun = False,
     detach: Detach = False,
@@ -198,7 +198,6 @@ def status(
     Examples:
       pilothouse status
       pilothouse status r-2026-11-21-01 --notes
-      pilothouse status --json
     """
     from pilothouse.cli import looking
 

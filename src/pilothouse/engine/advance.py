@@ -76,7 +76,8 @@ def _one(log: Log) -> Wait | None:
         return _carry_out(log, step, decision)
     except ToolFailed as failure:
         others = other_blockers(log, step)
-        _trouble(log, step, failure.reason_code, "; ".join((failure.message, *others)), failure.hint)
+        told = "; ".join((failure.message, *others))
+        _trouble(log, step, failure.reason_code, told, failure.hint, detail=failure.detail[-4000:])
         return None
 
 
@@ -145,7 +146,9 @@ def _at_checkpoint(log: Log, checkpoint: str) -> Wait | None:
     return Wait("checkpoint", log.world.workflow.step(checkpoint).target, known.opened.expires_at, checkpoint)
 
 
-def _trouble(log: Log, step: Step, code: str, message: str, hint: str, cited: tuple[str, ...] = ()) -> None:
+def _trouble(
+    log: Log, step: Step, code: str, message: str, hint: str, cited: tuple[str, ...] = (), detail: str = ""
+) -> None:
     """A step failed or was refused: rest, take the contingent branch, or halt, as the guard says."""
     if log.state.open_act is not None:
         told = f"{log.state.open_act} has no outcome yet, and: {message}"
@@ -156,7 +159,7 @@ def _trouble(log: Log, step: Step, code: str, message: str, hint: str, cited: tu
         hint = hint or "bring production to a good state by hand, then: pilothouse resume"
         log.append(Halted(step.id, f"{log.state.branch}-failed", f"{step.id}: {message}", hint))
     elif way == "rest":
-        log.append(Refused(step.id, code, message, hint, cited))
+        log.append(Refused(step.id, code, message, hint, cited, detail))
     else:
         severity = "critical" if code in {"unhealthy", "no-effect", "deploy-failed"} else "high"
         returns = log.world.workflow.branches[way].ends == "halted"

@@ -33,7 +33,9 @@ def rehearse(run: str, world: World) -> tuple[RunState, list[str]]:
         try:
             problems += _check(log, step)
         except ToolFailed as failure:
-            problems.append(f"{step.id}: {failure.message}")
+            # What rests on something that failed is a consequence: the cause is told already.
+            if failure.reason_code != "reference-unknown" or not problems:
+                problems.append(f"{step.id}: {failure.message}")
     else:
         return log.state, problems
     plan = compile_plan(world, log.state)

@@ -42,8 +42,8 @@ def apply_checkpoint(state: RunState, event: e.Event) -> None:
                 raise impossible(event, "what was entered is not the word")
             known.word_matched = fact.matched
             known.word_open = None
-            # The right word, too late, is no wrong entry: it is spent, and a new one may be drawn.
-            known.wrong_words += 0 if fact.matched or fact.entered == fact.presented else 1
+            # The right word, too late, and a prompt that was left are no wrong entries: the word is spent all the same.
+            known.wrong_words += 0 if fact.matched or fact.entered in ("", fact.presented) else 1
             state.last_word = fact.presented
             if known.wrong_words > MAX_WORDS:
                 raise impossible(event, "more words were spent than a checkpoint has")

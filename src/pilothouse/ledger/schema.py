@@ -149,6 +149,8 @@ def _demand_whole(path: Path) -> None:
         size = os.fstat(file.fileno()).st_size
     if len(header) < _HEADER:
         raise LedgerCorrupt("ledger-truncated", f"{path} has {size} bytes: it was cut short", _KEEP)
+    if not header.startswith(b"SQLite format 3\0"):
+        raise LedgerCorrupt("ledger-foreign", f"{path} is no database", _KEEP)
     page = int.from_bytes(header[16:18], "big")
     expected = (1 << 16 if page == 1 else page) * int.from_bytes(header[28:32], "big")
     # With a log beside it a shorter file is what a crash amid a checkpoint leaves: SQLite mends that.

@@ -26,7 +26,7 @@ def sentence(tool: str, arguments: Mapping[str, Json]) -> str:
         case "backup.create":
             return f"back up the database of {said('environment')}"
         case "backup.restore":
-            return f"restore the database of {said('environment')} from this run's backup"
+            return f"restore the database of {said('environment')} from the release's backup"
         case "migrate.apply":
             return f"apply to {said('environment')}: {listed}"
         case "deploy.apply":

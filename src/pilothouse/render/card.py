@@ -5,6 +5,8 @@ No template and no model has a hand in it: a template that a project overlays co
 
 from __future__ import annotations
 
+import re
+
 from pilothouse.canonical import Json
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.render.acts import listing, migrations_line, number, sentence
@@ -13,7 +15,10 @@ from pilothouse.settings import Product
 
 WIDTH = 76
 LABEL = 14
-MANY = 12  # lines of a list on the card; what is left out is counted
+MANY = 14  # findings on the card; what is left out is counted
+NOTES = 9  # lines of the notes
+BREAKING = 5  # breaking changes
+ENVIRONMENTS = ("staging", "production")
 
 
 def render_card(state: RunState, product: Product, basis: dict[str, Json]) -> str:
@@ -30,14 +35,16 @@ def render_card(state: RunState, product: Product, basis: dict[str, Json]) -> st
     if isinstance(changes, list) and changes:
         lines += _row("CHANGED", "since the last card; your earlier approval is void")
         lines += [part for line in changes for part in _row("", str(line))] + [""]
-    for label, text in _rows(state, facts, product, basis):
-        lines += _row(label, text)
+    for label, *texts in _rows(state, facts, product, basis):
+        lines += _row(label, *texts)
+    lines += _notes(state, facts)
     lines += ["", "Approving does this, and nothing else:"]
     lines += _acts(basis, MAIN)
     contingent = sorted({str(a["branch"]) for a in listing(basis, "acts")} - {MAIN})
     for branch in contingent:
         lines += [f"And only if it goes wrong ({branch}):", *_acts(basis, branch)]
-    lines += ["", f"plan {short(str(basis['plan']))}   notes: pilothouse status {state.run} --notes"]
+    whole = f"   notes: pilothouse status {state.run} --notes" if "notes" in facts else ""
+    lines += ["", f"plan {short(str(basis['plan']))}{whole}"]
     return "\n".join(lines) + "\n"
 
 
@@ -51,8 +58,9 @@ def _headline(state: RunState, facts: dict[str, dict[str, Json]], product: Produ
 
 def _rows(
     state: RunState, facts: dict[str, dict[str, Json]], product: Product, basis: dict[str, Json]
-) -> list[tuple[str, str]]:
-    contents, rows = facts.get("contents", {}), []
+) -> list[tuple[str, ...]]:
+    contents = facts.get("contents", {})
+    rows: list[tuple[str, ...]] = []
     if state.started.workflow == "rollback":
         inputs = state.started.inputs
         rows.append(("Why", f"severity {inputs.get('severity')}: {safe(str(inputs.get('reason')), 300)}"))
@@ -60,10 +68,8 @@ def _rows(
         rows.append(("For users", safe(str(facts["notes"].get("headline", "")), 300)))
     if contents:
         rows.append(("Changes", _changes(contents)))
-        breaking = listing(contents, "breaking")
-        if breaking:
-            rows.append(("BREAKING", "; ".join(safe(str(item.get("summary")), 80) for item in breaking[:5])))
-    rows.append(("Checked", _checked(basis)))
+        rows += _breaking(listing(contents, "breaking"))
+    rows.append(("Checked", *_packed(_checked(state, basis))))
     rows.append(("Risk", _risk(state, facts)))
     rows.append(("Undo", _undo(state, facts, product)))
     if state.started.workflow != "rollback":
@@ -77,7 +83,7 @@ def _risk(state: RunState, facts: dict[str, dict[str, Json]]) -> str:
     if state.started.workflow != "rollback":
         return migrations_line(facts.get("production-migrations", {}))
     if state.started.inputs.get("backup"):
-        return "the database goes back to the backup of the release; what was written since is lost"
+        return "the database goes back to the release's backup; what was written since is lost"
     return "the database stays as it is, with its migrations applied; --restore takes it back, too"
 
 
@@ -93,24 +99,73 @@ def _changes(contents: dict[str, Json]) -> str:
     return " · ".join(part for part in told if part)
 
 
-def _checked(basis: dict[str, Json]) -> str:
+def _breaking(entries: list[dict[str, Json]]) -> list[tuple[str, str]]:
+    """What breaks, one row each, with its migration path: the approver reads what users will have to do."""
+    rows = []
+    for entry in entries[:BREAKING]:
+        path = safe(str(entry.get("migration") or ""), 200)
+        way = f"migration: {path}" if path else "no migration path is described"
+        rows.append(("BREAKING", f"{safe(str(entry.get('summary')), 80)}; {way}"))
+    if len(entries) > BREAKING:
+        rows.append(("", f"and {count(len(entries) - BREAKING, 'more breaking change')}, in the notes"))
+    return rows
+
+
+def _notes(state: RunState, facts: dict[str, dict[str, Json]]) -> list[str]:
+    """The first lines of the release notes; what is left out is counted, and where it stands is said (REL-8)."""
+    text = str(facts.get("notes", {}).get("text") or "")
+    # Title, date and headline stand on the card already; a person's own notes may have neither, and begin at once.
+    raw = [line for line in text.split("\n") if line.strip()]
+    first = next((number for number, line in enumerate(raw) if line.startswith("## ")), 0)
+    entries = [_plain(line) for line in raw[first:]]
+    if not entries:
+        return []
+    shown = [part for line in entries[:NOTES] for part in _row("", safe(line, 110))]
+    lines = [f"{'Notes':<{LABEL}}{shown[0].strip()}", *shown[1:]]
+    left = len(entries) - NOTES
+    if left > 0:
+        more = f"… {count(left, 'more line')}: pilothouse status {state.run} --notes"
+        lines.append(" " * LABEL + more)
+    if facts["notes"].get("source") == "file":
+        lines.append(" " * LABEL + f"written by a person: {safe(str(facts['notes'].get('file')), 60)}")
+    return ["", *lines]
+
+
+def _plain(line: str) -> str:
+    """A line of Markdown without its marks, which a card does not draw."""
+    bare = re.sub(r"^#+ +(.*)$", r"\1:", line.rstrip())
+    return re.sub(r"\\([^\w\s])", r"\1", bare.replace("**", ""))
+
+
+def _checked(state: RunState, basis: dict[str, Json]) -> list[str]:
     evidence = basis.get("evidence")
     if not isinstance(evidence, dict):
-        return "nothing"
-    told: list[str] = []
-    for message in evidence.values():
+        return ["nothing"]
+    places: dict[str, list[str]] = {}
+    for name, message in evidence.items():
         text = safe(str(message), 80)
-        if text not in told and text != "does not apply":
-            told.append(text)
-    more = f" · and {len(told) - MANY} more" if len(told) > MANY else ""
-    return " · ".join(told[:MANY]) + more
+        if text != "does not apply":
+            where = places.setdefault(text, [])
+            where += [place for place in _places(state, name) if place not in where]
+    told = [f"{text} ({', '.join(sorted(where, reverse=True))})" if where else text for text, where in places.items()]
+    return told if len(told) <= MANY else [*told[:MANY], f"and {len(told) - MANY} more"]
+
+
+def _places(state: RunState, name: str) -> list[str]:
+    """The environment that a judgement speaks of, by the names of its gate and of the step it judged."""
+    step, _, gate = name.partition("/")
+    judged = state.judged.get((step, gate))
+    cited = judged.evidence if judged else ()
+    seen = [state.evidence_by_id[item].step for item in cited if item in state.evidence_by_id]
+    words = {word for text in (gate, *seen) for word in text.split("-")}
+    return [place for place in ENVIRONMENTS if place in words]
 
 
 def _undo(state: RunState, facts: dict[str, dict[str, Json]], product: Product) -> str:
+    if state.started.workflow == "rollback":
+        return "a rollback is never rolled back: to go forward again, ship a mended version"
     live = facts.get("live", {})
     back = f"deploy {safe(str(live.get('version', '?')), 40)}"
-    if state.started.workflow == "rollback":
-        back = f"ship {safe(state.started.from_version, 40)} again"
     restore = "; the database from the backup where a migration ran" if "production-migrations" in facts else ""
     return f"{back}{restore}; about {count(product.rollback.minutes, 'minute')}"
 
@@ -144,6 +199,19 @@ def _acts(basis: dict[str, Json], branch: str) -> list[str]:
     return lines
 
 
-def _row(label: str, text: str) -> list[str]:
-    parts = wrap(safe(text, 900), WIDTH - LABEL)
+def _packed(pieces: list[str]) -> list[str]:
+    """Pieces with dots between them, and line ends where the next would not fit whole."""
+    lines = [""]
+    for piece in pieces:
+        longer = f"{lines[-1]} · {piece}" if lines[-1] else piece
+        if len(longer) <= WIDTH - LABEL - 2 or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines[-1] += " ·"
+            lines.append(piece)
+    return lines
+
+
+def _row(label: str, *texts: str) -> list[str]:
+    parts = [part for text in texts for part in wrap(safe(text, 900), WIDTH - LABEL)]
     return [f"{label:<{LABEL}}{parts[0]}", *(" " * LABEL + part for part in parts[1:])]

@@ -214,6 +214,16 @@ def next_action(state: RunState) -> str:
     return f"pilothouse resume {state.run}"
 
 
+def deployed_to(state: RunState, environment: str) -> bool:
+    """Whether this run's main line has deployed to an environment: a workflow may end on staging."""
+    acts = state.plan.acts if state.plan else ()
+    return any(
+        item.tool.startswith("deploy.") and item.branch == MAIN and item.arguments.get("environment") == environment
+        and (act := state.acts.get(item.step)) is not None and act.done is not None
+        for item in acts
+    )  # fmt: skip
+
+
 def versions(state: RunState) -> tuple[str, str]:
     """The version that was live when the run started, and the one it ships (empty where not decided yet)."""
     decided = state.facts().get("version", {}).get("version")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pilothouse.render.course import Standing
+from pilothouse.render.logs import GUTTER
 from pilothouse.render.rows import MIDDLE, Mark, Row, StepRow, Timeline
 from pilothouse.render.screen import BLANK, Line, Span, Tone, columns, cut, line, padded
 from pilothouse.render.text import duration, wrap
 
 TITLE, AGENT, TIME = 17, 16, 6
+_LABEL = re.compile(r"[A-Z][a-z ]{2,7} {2,}")  # "Go on    pilothouse …": what follows stands under itself
 
 TONES = {
     Mark.DONE: Tone.GOOD, Mark.WAITING: Tone.WAIT, Mark.FAILED: Tone.BAD, Mark.BACK: Tone.BACK, Mark.TO_COME: Tone.DIM,
@@ -85,9 +88,14 @@ def draw_row(row: Row, width: int, *, verbose: bool = False, spinner: str = "") 
 
 
 def _detail(text: str, width: int) -> list[Line]:
+    if text.startswith(GUTTER):
+        return [line("   ", (cut(text, width - 4), Tone.DIM))]
     if columns(text) <= width - 4:
         return [line("   ", text)]
-    return [line("   ", part) for part in wrap(text, width - 4)]
+    label = _LABEL.match(text)
+    indent = len(label[0]) if label else 0
+    first, *more = wrap(text[indent:], width - 4 - indent)
+    return [line("   ", text[:indent] + first), *(line("   " + " " * indent, part) for part in more)]
 
 
 def _step(step: StepRow, width: int) -> Line:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pilothouse.canonical import Json
 from pilothouse.guard.state import RunState
-from pilothouse.render.course import Times, open_checkpoint, outline, state_name, versions
+from pilothouse.render.course import Times, deployed_to, open_checkpoint, outline, state_name, versions
 from pilothouse.render.drawing import boxed, fitted
 from pilothouse.render.rows import MIDDLE, Mark
 from pilothouse.render.screen import BLANK, Line, Tone, columns, line
@@ -97,10 +97,10 @@ def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
     facts = state.facts()
     product = state.started.product
     took = duration(total_seconds(state, times))
-    live = f"{product} {after} is live"
-    origin = fitted(
-        (f"was {before or 'nothing'}", f"{took} from start to end", f"run {state.run}"), width - len(live) - 6
-    )
+    released = deployed_to(state, "production")
+    live = f"{product} {after} is live" if released else _short_of_production(state, after)
+    was = (f"was {before or 'nothing'}",) if released else ()
+    origin = fitted((*was, f"{took} from start to end", f"run {state.run}"), width - len(live) - 6)
     head = line(" ", (str(Mark.DONE), Tone.GOOD), " ", (live, Tone.STRONG), ("   " + MIDDLE.join(origin), Tone.DIM))
     lines = [BLANK, head, BLANK]
     lines += _pairs(_links(state, facts), width)
@@ -113,7 +113,8 @@ def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
         if before
         else "nothing to go back to"
     )
-    lines += _pairs([("Undo", back), ("Record", f"pilothouse audit verify   pilothouse audit show {state.run}")], width)
+    undo = [("Undo", back)] if released else []
+    lines += _pairs([*undo, ("Record", f"pilothouse audit verify   pilothouse audit show {state.run}")], width)
     return lines
 
 
@@ -125,14 +126,25 @@ def _links(state: RunState, facts: dict[str, dict[str, Json]]) -> list[tuple[str
     configured = str(target.get("url", "")) if isinstance(target, dict) else ""
     sha = fact("branch", "sha") or state.started.to_sha
     watch = next((item for item in state.watches.values() if item.closed), None)
+    live = deployed_to(state, "production")
+    tag = fact("tag", "tag")
     told = [
-        ("Live at", fact("production-deploy", "url") or configured),
+        ("Live at", fact("production-deploy", "url") or configured if live else ""),
+        ("Production", "" if live else _now(state)),
         ("Release", fact("publish", "url")),
-        ("Tag", MIDDLE.join(filter(None, (fact("tag", "tag"), short(sha) if sha else "")))),
+        ("Tag" if live or tag else "Commit", MIDDLE.join(filter(None, (tag, short(sha))))),
         ("Notes", f"pilothouse status {state.run} --notes" if "notes" in facts else ""),
         ("Watch", f"{watch.closed.outcome}: {safe(watch.closed.message, 160)}" if watch and watch.closed else ""),
     ]
     return [(label, text) for label, text in told if text]
+
+
+def _short_of_production(state: RunState, version: str) -> str:
+    """What a workflow that never deploys to production has come to."""
+    what = f"{state.started.product} {version}".rstrip()
+    if deployed_to(state, "staging"):
+        return f"{what} is on staging"
+    return f"{what}: {state.started.workflow} is done"
 
 
 def _ticks(title: str, ticks: Iterable[tuple[str, str]], width: int) -> list[Line]:
@@ -168,7 +180,7 @@ def _back(state: RunState, width: int) -> list[Line]:
     deployed = "rollback-deploy" in facts or "redeploy" in facts
     restored = any(step in facts for step in ("rollback-restore", "restore"))
     world = f"Production runs {good} again" if deployed else f"Production never left {good}"
-    world += "; its database was restored from this run's backup." if restored else "; its database is as it was."
+    world += "; its database was restored from the release's backup." if restored else "; its database is as it was."
     lines = [BLANK, line(" ", (str(Mark.BACK), Tone.BACK), " ",
                          (f"{state.started.product} is back on {safe(good, 40)}", Tone.STRONG)), BLANK]  # fmt: skip
     lines += _wrapped("Why", f"{bad}: {safe(why, 300)}" + (f" (severity {severity})" if severity else ""), width)

@@ -10,6 +10,7 @@ from html import escape
 from pilothouse.guard.state import RunState
 from pilothouse.render.course import Times, open_checkpoint, outline
 from pilothouse.render.drawing import fitted
+from pilothouse.render.logs import GUTTER
 from pilothouse.render.report import ending
 from pilothouse.render.rows import MIDDLE, Mark, Row, Timeline
 from pilothouse.render.screen import Line, Tone, columns, cut, flat
@@ -114,7 +115,13 @@ def _row(row: Row, y: float) -> Iterator[str]:
 
 
 def _details(row: Row) -> list[str]:
-    return [part for text in row.details for part in ([text] if columns(text) <= DETAIL else wrap(text, DETAIL))]
+    return [part for text in row.details for part in _parts(text)]
+
+
+def _parts(text: str) -> list[str]:
+    if text.startswith(GUTTER):
+        return [cut(text, DETAIL)]
+    return [text] if columns(text) <= DETAIL else wrap(text, DETAIL)
 
 
 def _sign(mark: Mark, y: float) -> str:

@@ -33,8 +33,9 @@ def told_of(
 
 
 def _summaries(phase: Sequence[Entry], state: RunState, times: Times, now: datetime) -> tuple[str, ...]:
-    if len(phase) == 1 and phase[0].kind is Kind.CHECKPOINT:
-        return _approval(phase[0].id, state, times, now)
+    asked = next((entry.id for entry in phase if entry.kind is Kind.CHECKPOINT), "")
+    if asked:
+        return _approval(asked, state, times, now)
     told = [part for text in _ranked(phase, state) for part in text.split(MIDDLE)]
     if told:
         return tuple(dict.fromkeys(told))

@@ -41,12 +41,12 @@ def headline(state: RunState) -> str:
     return f"{state.started.product} {before or 'nothing'} → {safe(after, 40) or 'next'}"
 
 
-def origin(state: RunState) -> tuple[str, ...]:
-    """Where a run comes from: workflow, id, pinned commit, who."""
+def origin(state: RunState, *, named: bool = True) -> tuple[str, ...]:
+    """Where a run comes from: workflow, id, pinned commit, who. Not ``named``: a rehearsal, which leaves no run."""
     started = state.started
     return (
-        started.workflow, f"run {state.run}", f"{safe(started.base_ref, 30)} {short(started.to_sha)}",
-        f"started by {safe(started.started_by, 40)}",
+        started.workflow, f"run {state.run}" if named else "dry run",
+        f"{safe(started.base_ref, 30)} {short(started.to_sha)}", f"started by {safe(started.started_by, 40)}",
     )  # fmt: skip
 
 
@@ -75,10 +75,11 @@ def _row(phase: Sequence[Entry], state: RunState, times: Times, now: datetime) -
     busy = max(0.0, (now - datetime.fromisoformat(times.last_at)).total_seconds()) if running and times.last_at else 0.0
     seconds = sum(worked) + busy if worked or running else None
     pieces, details = told_of(phase, mark, stands, state, times, now)
-    if phase[0].kind is Kind.CHECKPOINT and len(phase) == 1:
-        return Row(mark, first.phase, first.phase_title, "Approver", pieces, None, details, ())
-    steps = tuple(_step_row(entry, stands[entry.id], state) for entry in phase)
-    agent = agent_title(first.phase_agent)
+    asks = any(entry.kind is Kind.CHECKPOINT for entry in phase)
+    if asks and mark is not Mark.RUNNING:
+        seconds = None  # what was looked at before asking is no work that anybody waits for
+    steps = () if asks and len(phase) == 1 else tuple(_step_row(entry, stands[entry.id], state) for entry in phase)
+    agent = "Approver" if asks else agent_title(first.phase_agent)
     watch = next((view for entry in phase if (view := watch_view(state, entry.id))), None) if running else None
     return Row(mark, first.phase, first.phase_title, agent, pieces, seconds, details, steps, watch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pilothouse_tools.context import Context
 
 _BODY = 60_000  # the forge takes 65536 characters
+# The forge's clock may be behind the conductor's: what this run opened may seem to be older than the run.
+_SKEW = timedelta(hours=1)
 
 
 def _title(arguments: Arguments) -> str:
@@ -70,8 +73,18 @@ def _mark(key: str) -> str:
     return f"<!-- pilothouse:{key} -->"
 
 
+def _since(context: Context) -> str:
+    """From when on an issue of this run was changed last, by the forge's clock, in the form in which it reads times.
+
+    ``since`` means the last change (docs.github.com, "List repository issues"), which never lies before the opening:
+    an edit moves an issue towards the present, never out of the list.
+    """
+    return (datetime.fromisoformat(context.started_at).astimezone(UTC) - _SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _probe_issue(context: Context, _arguments: Arguments, key: str) -> Probe:
-    query = {"state": "all", "since": context.started_at, "sort": "created", "direction": "desc"}
+    # The newest first: what appears meanwhile moves others to later pages, so that none is passed over.
+    query = {"state": "all", "since": _since(context), "sort": "created", "direction": "desc"}
     for item in forge.pages(context, forge.path(context, "issues"), query):
         if _mark(key) in forge.word(item, "body") and not item.get("pull_request"):
             number = forge.number(item)

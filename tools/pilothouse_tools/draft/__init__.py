@@ -1,4 +1,4 @@
-"""Draft tools: pure; they turn evidence into prose for people."""
+"""Draft tools: they turn evidence into prose and change nothing; notes that a person left are read, never written."""
 
 from pilothouse_tools.draft import changelog, notes, notices
 

@@ -1,4 +1,7 @@
-"""Release notes: every number and every entry comes from evidence, every foreign word is escaped."""
+"""Release notes: every number and every entry comes from evidence, every foreign word is escaped.
+
+Where a person left notes for the version, theirs are taken, and the evidence says so.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import grammar, templates, text
 from pilothouse_tools.door import Arguments, drafts
+from pilothouse_tools.draft import edited
 
 if TYPE_CHECKING:
     from pilothouse.canonical import Json
@@ -107,27 +111,34 @@ def _render(context: Context, arguments: Arguments) -> Observation:
     if not grammar.DATE.fullmatch(date):
         raise ToolFailed("bad-argument", "notes.render argument 'date' is no YYYY-MM-DD")
     line = headline(contents)
+    own = edited.find(context, version, arguments.text("sha"))
+    if own is not None:
+        facts: dict[str, Json] = {"text": own.text, "headline": line, "source": "file", "file": own.file,
+                                  "file_sha256": own.sha256}  # fmt: skip
+        return Observation(facts, "", f"{line} (notes by a person: {own.file})")
     values: dict[str, Json] = {
         **view(contents, arguments.record("pulls")), "title": context.product.title, "version": version,
         "previous": arguments.text("previous"), "date": date, "headline": line,
         "section": text.visible(arguments.text("section")),
     }  # fmt: skip
     body = templates.render(context.templates, "notes.md.j2", values)
-    return Observation({"text": body, "headline": line}, "", line)
+    drafted: dict[str, Json] = {"text": body, "headline": line, "source": "template", "file": "", "file_sha256": ""}
+    return Observation(drafted, "", line)
 
 
 TOOLS = (
     drafts(
         "notes.render",
-        "Release notes from the contents of the release.",
+        "Release notes from the contents of the release, or those that a person left for the version.",
         {
             "version": Argument("version"), "previous": Argument("version"),
             "date": Argument("text", about="YYYY-MM-DD"),
             "contents": Argument("object", about="what git.contents answered"),
             "pulls": Argument("object", required=False, about="what forge.pulls answered"),
             "section": Argument("text", required=False, text_body=True, about="the version's part of the changelog"),
+            "sha": Argument("sha", required=False, about="the commit that is released"),
         },
-        {"text": "text", "headline": "text"},
+        {"text": "text", "headline": "text", "source": "text", "file": "text", "file_sha256": "text"},
         _render,
     ),
 )  # fmt: skip

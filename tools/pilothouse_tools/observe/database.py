@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from pilothouse.errors import ToolFailed
+from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import commands, database
 from pilothouse_tools.door import Arguments, observes
@@ -22,7 +22,8 @@ def _pending(context: Context, arguments: Arguments) -> Observation:
     if environment.database is None:
         return Observation(_facts("", (), []), sha, f"{environment.name}: no database")
     found = database.pending(context, environment, sha)
-    facts = _facts(environment.database.identity, found, _unexpected(context, found, older, sha) if found else [])
+    unexpected = _unexpected(context, found, older, arguments.text("live"), sha) if found else []
+    facts = _facts(environment.database.identity, found, unexpected)
     return Observation(facts, sha, f"{environment.name}: {len(found)} pending")
 
 
@@ -49,26 +50,46 @@ def _facts(identity: str, found: tuple[Migration, ...], unexpected: list[Json]) 
     }
 
 
-def _unexpected(context: Context, found: tuple[Migration, ...], older: str, newer: str) -> list[Json]:
-    """Pending migrations that the range does not add, or whose bytes are not those of a file that it adds (PRO-6)."""
+def _unexpected(context: Context, found: tuple[Migration, ...], older: str, live: str, newer: str) -> list[Json]:
+    """Pending migrations that this release does not bring, or whose bytes are not those of a file it brings (PRO-6).
+
+    It brings what the range adds; and what it adds to the tree that is live, for a release that was tagged and then
+    rolled back with its database left its migrations behind the tag, but not in production.
+    """
     repo = context.repo
-    repo.require(older)
     repo.require(newer)
-    listed = repo.read("diff-tree", "-r", "-z", "--no-renames", "--diff-filter=A", "--name-only", older, newer)
-    by_stem: dict[str, list[str]] = {}
-    for raw in listed.split(b"\0")[:-1]:
-        path = raw.decode("utf-8", "replace")
-        name = path.rpartition("/")[2]
-        for stem in {name, name.rpartition(".")[0] or name}:
-            by_stem.setdefault(stem, []).append(path)
+    repo.require(older)
+    by_stem: dict[str, set[str]] = {}
+    for base in {older, *([live] if live and _here(context, live) else [])}:
+        for path in _added(context, base, newer):
+            name = path.rpartition("/")[2]
+            for stem in {name, name.rpartition(".")[0] or name}:
+                by_stem.setdefault(stem, set()).add(path)
     unexpected: list[Json] = []
     for migration in found:
-        files = (repo.file(newer, path) for path in by_stem.get(migration.name, [])[:20])
+        files = (repo.file(newer, path) for path in sorted(by_stem.get(migration.name, ()))[:20])
         if not any(
             content is not None and hashlib.sha256(content).hexdigest() == migration.sha256 for content in files
         ):
             unexpected.append(migration.name)
     return unexpected
+
+
+def _here(context: Context, sha: str) -> bool:
+    """Whether a commit that an environment names can be had; of one that nobody knows nothing is expected."""
+    try:
+        context.repo.require(sha)
+    except Unreachable:
+        raise
+    except ToolFailed:
+        return False
+    return True
+
+
+def _added(context: Context, older: str, newer: str) -> list[str]:
+    """The paths that a commit's tree has and another's has not; neither need be the other's ancestor (a carrier)."""
+    listed = context.repo.read("diff-tree", "-r", "-z", "--no-renames", "--diff-filter=A", "--name-only", older, newer)
+    return [raw.decode("utf-8", "replace") for raw in listed.split(b"\0")[:-1]]
 
 
 def _compare(context: Context, arguments: Arguments) -> Observation:
@@ -86,7 +107,7 @@ def _compare(context: Context, arguments: Arguments) -> Observation:
         or said.get("state") not in ("absent", "applied")
     ):
         raise ToolFailed("bad-answer", f"the restore probe of {environment.name} does not say what was written since: "
-                         f"{str(said.get('detail', ''))[:200]}")  # fmt: skip
+                         f"{context.redact(str(said.get('detail', '')))[:200]}")  # fmt: skip
     return Observation({"writes_since": writes, "lossless": writes == 0}, sha, f"{writes} writes since the backup")
 
 
@@ -94,7 +115,11 @@ TOOLS = (
     observes(
         "migrations.pending",
         "The migrations that an environment's database lacks, and whether the released range adds exactly them.",
-        {"environment": Argument("environment"), "sha": Argument("sha"), "from": Argument("sha", about="released now")},
+        {
+            "environment": Argument("environment"), "sha": Argument("sha"),
+            "from": Argument("sha", about="the release before"),
+            "live": Argument("sha", required=False, about="what the environment answers that it runs"),
+        },
         {
             "database": "text", "pending": "object", "expand": "names", "contract": "names", "unexpected": "names",
             "undo": "text", "any": "flag", "any_expand": "flag", "any_contract": "flag", "order": "text",

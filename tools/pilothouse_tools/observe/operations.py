@@ -113,7 +113,7 @@ def _scan(context: Context, arguments: Arguments) -> Observation:
         raise commands.failed(context, done, f"the logs command of {environment.name}")
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     hits = [line for line in lines if any(text in line for text in environment.logs.reject)]
-    shown: list[Json] = [context.redact(one_line(line, 300)) for line in hits[:_HITS]]
+    shown: list[Json] = [one_line(context.redact(line), 300) for line in hits[:_HITS]]
     if len(hits) > _HITS:
         shown.append(f"[{len(hits) - _HITS} more]")
     return Observation(
@@ -144,7 +144,7 @@ def _drift(context: Context, arguments: Arguments) -> Observation:
 
 
 def _shown(context: Context, settings: dict[str, Json], key: str) -> str:
-    return context.redact(one_line(str(settings[key]), 200)) if key in settings else "(not set)"
+    return one_line(context.redact(str(settings[key])), 200) if key in settings else "(not set)"
 
 
 def _credentials(context: Context, _arguments: Arguments) -> Observation:

@@ -88,7 +88,7 @@ def _run(context: Context, arguments: Arguments) -> Observation:
     said = totals(done.stdout + b"\n" + done.stderr)
     # Exit 0 alone is not enough: a suite that found nothing to run has shown nothing.
     passed = done.code == 0 and not done.timed_out and not said.failed and not (said.known and not said.total)
-    log = context.redact(output(done.stdout + b"\n" + done.stderr, _LOG))
+    log = output(done.stdout + b"\n" + done.stderr, _LOG, context.redact)
     if done.timed_out:
         log += f"\n[ended after {suite.timeout:g} s: it ran out of time]"
     summary = (
