@@ -29,6 +29,7 @@ class Requirement:
 
 _RELEASE = "release/test_release.py::"
 _SHIPS = _RELEASE + "test_a_release_ships_to_production_and_its_ledger_verifies"
+_MODELS = "release/test_models.py::"
 _FAULTS = _RELEASE + "test_a_fault_ends_where_it_should_and_the_world_agrees"
 _EXAMPLE = "test_state_example.py::test_the_example_is_what_a_release_renders"
 _GATES = "guard/test_gates.py::test_a_gate_passes_on_what_it_should_and_on_nothing_else"
@@ -130,8 +131,11 @@ REQUIREMENTS: dict[str, Requirement] = {
     ),
     "REL-6": Requirement(
         "Staging is migrated and deployed in the order that the migrations allow, and answers the expected version.",
-        (_SHIPS, _HARBOUR + "test_pending_migrations_are_exactly_those_that_the_range_adds", _FAULTS),
-        "part", "no test ships a migration that contracts after the code",
+        (
+            _SHIPS, _HARBOUR + "test_pending_migrations_are_exactly_those_that_the_range_adds", _FAULTS,
+            _MODELS + "test_a_migration_that_contracts_runs_after_the_code_and_is_taken_back_with_its_data",
+            _MODELS + "test_a_release_and_its_rollback_go_by_the_projects_own_deploy_command",
+        ),
     ),
     "REL-7": Requirement(
         "Staging is signed off on smoke, health, logs and drift; a suite that is not configured refuses unless policy allows it.",
@@ -156,8 +160,9 @@ REQUIREMENTS: dict[str, Requirement] = {
         (
             _SHIPS, _HARBOUR + "test_a_backup_is_made_migrations_applied_and_all_taken_back",
             _HARBOUR + "test_a_backup_that_fails_is_no_backup", _FAULTS,
+            _MODELS + "test_a_migration_that_contracts_runs_after_the_code_and_is_taken_back_with_its_data",
+            _MODELS + "test_a_release_and_its_rollback_go_by_the_projects_own_deploy_command",
         ),
-        "part", "no test ships a migration that contracts after the code",
     ),
     "REL-10": Requirement(
         "Production is watched for the configured window, which is part of the plan's digest, short only by policy, and never cut.",
@@ -268,6 +273,8 @@ REQUIREMENTS: dict[str, Requirement] = {
             _FAULTS, _RELEASE + "test_a_rollback_after_a_migration_restores_the_database",
             "guard/test_gates.py::test_a_restore_that_loses_data_always_asks_and_every_restore_does_where_that_is_configured",
             "tools/test_drafts.py::test_an_issue_and_its_postmortem_carry_cause_and_timeline",
+            _MODELS + "test_a_release_that_fails_after_its_contraction_takes_itself_back_with_the_data",
+            _MODELS + "test_a_rollback_takes_the_database_back_where_the_version_before_cannot_live_with_it",
         ),
         "part", "a database is restored wherever a migration was tried, also where the code alone would do",
     ),
@@ -388,6 +395,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _ENGINE + "test_an_effect_that_cannot_be_read_back_halts_and_is_never_repeated_blindly",
             _DEPLOY + "test_a_command_that_claims_success_is_not_believed_until_the_environment_answers",
             _ACTS + "test_a_push_whose_reply_is_lost_is_judged_by_the_read_back",
+            _MODELS + "test_a_deploy_command_that_got_no_answer_is_judged_by_what_runs_and_not_by_its_exit_code",
         ),
     ),
     "I6": Requirement(

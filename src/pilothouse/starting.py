@@ -186,13 +186,33 @@ def _pin_rollback(app: Workspace, product: Product, inputs: dict[str, Json]) -> 
     if target is None:
         raise RequestRefused("version-not-recorded", f"no run has recorded {wanted or 'a version'} as live and good")
     inputs["to_version"] = wanted
-    if inputs.pop("restore_database", False):
+    if inputs.pop("restore_database", False) or _needs_restore(last):
         inputs["backup"] = str(last.facts().get("backup", {}).get("key", ""))
     return {
         "from_version": str(deployed.get("version") or last.started.from_version),
         "from_sha": str(deployed.get("commit") or last.started.to_sha),
         "to_sha": target,
     }
+
+
+def _needs_restore(last: RunState) -> bool:
+    """Whether the version from before cannot live with what the last release did to the database (RB-2).
+
+    Raises:
+        RequestRefused: ``migration-forward-only``: nobody has said how it is undone.
+    """
+    if not any((act := last.acts.get(step)) is not None and act.done for step in _MIGRATING):
+        return False
+    undo = last.facts().get("production-migrations", {}).get("undo")
+    if undo == "forward-only":
+        raise RequestRefused(
+            "migration-forward-only", f"{last.run} applied a migration that cannot be undone by code",
+            "ship a compensating migration; or take the whole database back to before the release: rollback --restore",
+        )  # fmt: skip
+    return undo == "restore"
+
+
+_MIGRATING = ("production-expand", "production-contract")  # the steps of workflows/release.yml
 
 
 def _recorded(runs: list[RunState], version: str) -> str | None:

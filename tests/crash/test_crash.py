@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import timedelta
@@ -12,24 +13,27 @@ import pytest
 from conftest import SteppingClock
 from pilothouse import harbour as sandbox
 from pilothouse.app import Request, os_user
+from pilothouse.harbour import Variant
 from pilothouse.model import Kind
 from pilothouse.playbook.workflow import parse
 from shipping import acts, follow, refs, ship, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDARIES = ("before-intent", "after-intent", "after-apply", "after-outcome")
-# The sample's one migration expands; there is nothing to contract, so these acts are skipped in every run.
-NOT_IN_THE_SAMPLE = {"staging-contract", "production-contract", "merge-request"}
+
+
+def workflow(name):
+    return parse((ROOT / "workflows" / f"{name}.yml").read_text(), f"workflows/{name}.yml")
 
 
 def acts_of(name, branch="main"):
-    workflow = parse((ROOT / "workflows" / f"{name}.yml").read_text(), f"workflows/{name}.yml")
-    return [step.id for step in workflow.steps(branch) if step.kind is Kind.ACT and step.id not in NOT_IN_THE_SAMPLE]
+    return [step.id for step in workflow(name).steps(branch) if step.kind is Kind.ACT]
 
 
 RELEASE = acts_of("release")
 UNDO = acts_of("release", "rollback")
-ROLLBACK = [step for step in acts_of("rollback") if step != "restore"]  # asked for by an option of its own
+BY_HAND = acts_of("release", "merge-by-hand")
+ROLLBACK = acts_of("rollback")
 
 
 class Killed(BaseException):
@@ -60,10 +64,17 @@ def description(world, app, run):
         "refs": refs(world),
         "forge": {name: kept for name, kept in tables(world.folder / "forge.db").items()
                   if name in {"releases", "threads", "comments", "labels"}},
+        "deployments": [deployments(world, name) for name in ("staging", "production")],
         "production": tables(world.database("production")),
         "staging": tables(world.database("staging")),
         "acts": acts(app, run),
     }  # fmt: skip
+
+
+def deployments(world, environment):
+    """What was put there: a second time would show here even where no ref tells."""
+    lines = (world.folder / environment / "deployments.jsonl").read_text().splitlines()
+    return [(entry["sha"], entry["state"]) for entry in map(json.loads, lines)]
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +92,13 @@ def golden(tmp_path_factory, ports):
 
 
 def scenario_run(folder, ports, scenario, open_project, hook):
-    world = sandbox.up(folder, faults=SCENARIOS[scenario]["faults"], watch_seconds=2.0, ports=ports)
+    known = SCENARIOS[scenario]
+    variant = known.get("variant", Variant())
+    world = sandbox.up(folder, faults=known.get("faults", ()), watch_seconds=1.0, ports=ports, variant=variant)
     try:
         clock = SteppingClock()
         app = open_project(world, clock=clock)
-        if scenario == "rollback":
+        if known["request"].workflow == "rollback":
             ship(app)
             app.close()
             # A day later to the millisecond, however long the release took: the rollback's commits get the same dates.
@@ -96,34 +109,37 @@ def scenario_run(folder, ports, scenario, open_project, hook):
         for _ in range(len(BOUNDARIES) + 1):
             try:
                 if run is None:
-                    run = app.start(SCENARIOS[scenario]["request"], os_user("test"))
+                    run = app.start(known["request"], os_user("test"))
                 standing = follow(app, run)
                 break
             except Killed:
                 app.close()
                 app = open_project(world, clock=clock, boundary=hook)
-        assert standing.state.standing() == SCENARIOS[scenario]["ends"], (
-            standing.state.refused,
-            standing.state.branched,
-        )
+        state = standing.state
+        assert state.standing() == known["ends"], (state.refused, state.halted, state.branched)
         return snapshot(world, app, run)
     finally:
         sandbox.down(folder)
 
 
+# Each is made so that every act of its workflow happens: migrations on both sides of the code, a restore. The merge by
+# hand is that of a project with a deploy command of its own, whose act is of class Q, which a push is not.
 SCENARIOS = {
-    "release": {"faults": (), "request": Request("acme"), "ends": "done"},
-    "undo": {"faults": ("production-unhealthy",), "request": Request("acme"), "ends": "rolled-back"},
+    "release": {"request": Request("acme"), "ends": "done", "variant": Variant(contracting=True)},
+    "undo": {"request": Request("acme"), "ends": "rolled-back", "faults": ("production-unhealthy",)},
+    "by-hand": {
+        "request": Request("acme"), "ends": "halted", "faults": ("main-conflicts-after-deploy",),
+        "variant": Variant(deploy="command"),
+    },
     "rollback": {
-        "faults": (), "ends": "rolled-back",
-        "request": Request("acme", workflow="rollback", inputs={"severity": "high", "reason": "errors"}),
+        "ends": "rolled-back",
+        "request": Request(
+            "acme", workflow="rollback", inputs={"severity": "high", "reason": "errors", "restore_database": True}
+        ),
     },
 }  # fmt: skip
-ACTS = [
-    (scenario, step)
-    for scenario, steps in (("release", RELEASE), ("undo", UNDO), ("rollback", ROLLBACK))
-    for step in steps
-]
+KILLED = {"release": RELEASE, "undo": UNDO, "by-hand": ["production-deploy", *BY_HAND], "rollback": ROLLBACK}
+ACTS = [(scenario, step) for scenario, steps in KILLED.items() for step in steps]
 # A run of its own for each single boundary takes four times as long: `make crash`. Otherwise each act's four kills
 # follow one another in one run.
 ALONE = os.environ.get("PILOTHOUSE_CRASH") == "exhaustive"
@@ -132,6 +148,12 @@ KILLS = [
     for scenario, step in ACTS
     for boundaries in ([(boundary,) for boundary in BOUNDARIES] if ALONE else [BOUNDARIES])
 ]
+
+
+def test_no_act_of_these_workflows_is_left_out():
+    known = {(name, step.id) for name in ("release", "rollback") for branch in ("main", *workflow(name).branches)
+             for step in workflow(name).steps(branch) if step.kind is Kind.ACT}  # fmt: skip
+    assert {(SCENARIOS[scenario]["request"].workflow or "release", step) for scenario, step in ACTS} == known
 
 
 @pytest.mark.parametrize(("scenario", "step", "boundaries"), KILLS)

@@ -7,7 +7,7 @@ import pytest
 from pilothouse import events as e
 from pilothouse.engine.advance import advance
 from pilothouse.engine.world import iso
-from pilothouse.errors import LeaseLost, Unreachable
+from pilothouse.errors import LeaseLost, ToolFailed, Unreachable
 from pilothouse.guard.fold import fold
 from pilothouse.model import EffectClass, Presence, Probe, Verdict
 from toyworld import ToyTools, toy
@@ -507,3 +507,26 @@ def test_an_approval_outlives_its_card_only_where_production_was_touched():
     world.boundary = lambda _name, _step: None
     world.clock.slept += 30 * 86_400
     assert advance("r-1", world).state.standing() == "done"
+
+
+class LateTools(ToyTools):
+    """An act that fails visibly, and whose effect lands only after it was looked at once."""
+
+    def apply(self, name, arguments, permit):
+        self.late = (f"{arguments['environment']}/{arguments['value']}", permit.key)
+        raise ToolFailed("command-failed", "exit 1")
+
+    def verify(self, name, arguments, key):
+        seen = super().verify(name, arguments, key)
+        target, owner = self.late
+        self.world[target] = owner
+        return seen
+
+
+def test_what_failed_visibly_and_landed_late_is_done_and_not_taken_back():
+    tools = LateTools(effect=EffectClass.QUIESCE)
+    world = toy(tools)
+    advance("r-1", world)
+    state = fold(world.journal.read("acme"))
+    assert state.acts["stage"].done is not None
+    assert state.acts["stage"].attempts == 1

@@ -15,13 +15,15 @@ import time
 import urllib.request
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harbour.eyes import NEW, Eyes, Up, until
-from pilothouse import harbour
+from pilothouse import harbour, statefile, stateview
+from pilothouse.app import Pilothouse, Request, os_user
 from pilothouse.errors import RequestRefused, UsageError
-from pilothouse.harbour import history
+from pilothouse.harbour import Variant, history
 from pilothouse.harbour.projectfile import Project
 
 URLS = {"staging": "http://127.0.0.1:4001", "production": "http://127.0.0.1:4002"}
@@ -163,6 +165,52 @@ def test_nobody_is_turned_away_while_versions_change(up: Up) -> None:
     assert (len(answers) > 50, set(answers)) == (True, {200})
 
 
+def test_a_project_may_bring_a_deploy_command_of_its_own(tmp_path: Path) -> None:
+    eyes = Eyes(harbour.up(tmp_path / "w", variant=Variant(deploy="command")))
+    try:
+        sha, main = eyes.release(), eyes.remote("refs/heads/main")
+
+        def deploy(verb: str, environment: str, *more: str, platform: str = "") -> subprocess.CompletedProcess[str]:
+            variable = f"ACME_{environment.upper()}_PLATFORM"
+            kept = {variable: platform or eyes.world.environment[variable]}
+            argv = [sys.executable, "ops/deploy.py", verb, environment, *more]
+            return subprocess.run(argv, cwd=eyes.world.project, env=kept, capture_output=True, text=True, check=False)
+
+        def state(verb: str, *more: str) -> str:
+            return str(json.loads(deploy(verb, "staging", *more).stdout)["state"])
+
+        assert (state("look", sha, "1.4.0"), state("check", sha, "1.4.0")) == ("absent", "absent")
+        assert f"deployed 1.4.0 ({sha[:7]}) to staging" in deploy("put", "staging", sha, "1.4.0").stdout
+        assert (state("look", sha, "1.4.0"), state("check", sha, "1.4.0")) == ("applied", "applied")
+        assert (state("check", sha, "9.9.9"), state("look", main, "1.4.0")) == ("conflict", "absent")
+        assert eyes.deployed("staging") == f"1.4.0 {sha}"
+        other = deploy("put", "production", sha, "1.4.0", platform=eyes.world.environment["ACME_STAGING_PLATFORM"])
+        assert (other.returncode, "does not open production" in other.stderr) == (1, True)
+        assert deploy("put", "production", "0" * 40, "1.4.0").returncode == 1
+        assert eyes.deployed("production").startswith("1.3.0 ")
+    finally:
+        harbour.down(eyes.world.folder)
+
+
+def test_a_release_may_have_a_migration_that_must_wait_for_the_code(tmp_path: Path) -> None:
+    eyes = Eyes(harbour.up(tmp_path / "w", variant=Variant(contracting=True)))
+    try:
+        pending = eyes.probe("production", "pending")["pending"]
+        assert [(entry["name"], entry["phase"], entry["undo"]) for entry in pending] == [
+            (NEW, "expand", "code"), ("0008_drop_category", "contract", "restore"),
+        ]  # fmt: skip
+        suites = [
+            eyes.run("python3", "-m", "unittest", "discover", "-s", f"tests/{name}", "-t", ".") for name in ("unit", "e2e")
+        ]  # fmt: skip
+        assert [suite.returncode for suite in suites] == [0, 0]
+        eyes.manage("production", "migrate", NEW, "0008_drop_category")
+        assert eyes.get("production", "/health")[0] == 503  # 1.3.0 reads what is gone
+        eyes.deploy("production", eyes.release())
+        assert eyes.get("production", "/health")[0] == 200
+    finally:
+        harbour.down(eyes.world.folder)
+
+
 def test_customers_come_by_themselves(calm: Eyes) -> None:
     def count() -> float:
         lines = str(calm.get("production", "/metrics")[1]).splitlines()
@@ -193,6 +241,23 @@ def test_a_restore_brings_back_rows_and_schema_under_a_running_server(up: Up) ->
         "writes_since_backup": 0,
     }
     assert (len(eyes.get("production", "/items")[1]), eyes.get("production", "/health")[0]) == (60, 200)
+
+
+def test_what_a_restore_would_lose_is_what_customers_wrote_and_not_what_migrations_did(up: Up) -> None:
+    eyes = up()
+    eyes.manage("production", "backup", "k1")
+
+    def lost_after(*statements: str) -> int:
+        with closing(sqlite3.connect(eyes.world.database("production"))) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+        return int(eyes.probe("production", "restore-status", "k1")["writes_since_backup"])
+
+    assert lost_after("ALTER TABLE items ADD COLUMN labels TEXT NOT NULL DEFAULT ''") == 0
+    assert lost_after("ALTER TABLE items DROP COLUMN category", "DROP TABLE categories") == 0
+    assert lost_after("CREATE TABLE filters (name TEXT)") == 0
+    assert lost_after("INSERT INTO filters VALUES ('iron')") == 1
+    assert lost_after("UPDATE items SET price = 1 WHERE id < 3", "DELETE FROM orders") == 4
 
 
 def test_commands_need_exactly_one_database(calm: Eyes) -> None:
@@ -256,6 +321,75 @@ def test_a_killed_supervisor_takes_everything_with_it(up: Up) -> None:
     harbour.down(eyes.world.folder)
     until(lambda: not processes(eyes.world.folder))
     assert all(map(refused, eyes.world.urls.values()))
+
+
+def command(*arguments: str) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-P", "-m", "pilothouse.cli.main", "harbour", *arguments]
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_world_ends_with_the_process_that_holds_it_up_however_that_ends(tmp_path: Path, how: signal.Signals) -> None:
+    folder = tmp_path / "w"
+    with command("up", str(folder)) as holder:
+        until(lambda: (folder / "harbour.json").exists() and harbour.load(folder).supervisor)
+        urls = harbour.load(folder).urls.values()
+        assert not any(map(refused, urls))
+        holder.send_signal(how)
+    until(lambda: all(map(refused, urls)))
+    until(lambda: not processes(folder))
+    harbour.down(folder)
+
+
+def test_a_detached_world_stays_until_it_is_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    with command("up", str(folder), "--detach") as starter:
+        assert starter.wait(60) == 0
+    time.sleep(2.5)  # longer than the supervisor takes to notice: nothing is to happen
+    assert Eyes(harbour.load(folder)).get("production", "/health")[0] == 200
+    with command("down", str(folder)) as ending:
+        assert ending.wait(60) == 0
+    assert processes(folder) == []
+
+
+def test_harbour_json_tells_where_everything_is_and_who_serves_it_now(up: Up) -> None:
+    eyes = up()
+    folder = eyes.world.folder
+
+    def told() -> dict[str, Any]:
+        return dict(json.loads((folder / "harbour.json").read_text()))
+
+    first = told()
+    assert set(first) == {
+        "folder", "project", "origin", "urls", "gh_socket", "control_socket", "environment", "watch_seconds",
+        "supervisor", "serving",
+    }  # fmt: skip
+    for name, url in first["urls"].items():
+        assert eyes.get(name, "/version")[0] == 200
+        assert url.startswith("http://127.0.0.1:")
+    for pid, program in ((first["supervisor"], "supervisor"), *((pid, "berth") for pid in first["serving"].values())):
+        listed = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True
+        )
+        assert (program in listed.stdout, str(folder) in listed.stdout) == (True, True)
+    eyes.deploy("staging", eyes.release())
+    assert told()["serving"]["production"] == first["serving"]["production"]
+    assert told()["serving"]["staging"] not in {0, first["serving"]["staging"]}
+    harbour.down(folder)
+    assert (told()["supervisor"], told()["serving"]) == (0, {})
+
+
+def test_the_project_has_a_state_file_as_it_is_before_anything_happened(up: Up) -> None:
+    eyes = up()
+    app = Pilothouse(eyes.world.project)
+    text = (eyes.world.project / statefile.NAME).read_text()
+    assert text == statefile.render(None, stateview.view_of(app))
+    assert stateview.differences(app).differences == ()
+    app.start(Request("acme"), os_user("test"))
+    assert stateview.differences(app).differences == ()  # the first run is not refused for an edit
+    stateview.render_state_file(app)
+    assert (eyes.world.project / statefile.NAME).read_text() == statefile.render(None, stateview.view_of(app)) != text
+    app.close()
 
 
 def test_a_stopped_supervisor_is_ended_all_the_same(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pilothouse.errors import ToolFailed
+from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.model import EffectClass, Presence
 from pilothouse.settings import Command, Deploy
 
@@ -321,3 +321,14 @@ def test_metrics_that_are_none_fail(world, page, code):
     with pytest.raises(ToolFailed) as refused:
         world.toolbox(product).observe("metrics.sample", {"environment": "production"})
     assert refused.value.reason_code == code
+
+
+@pytest.mark.parametrize(("code", "unsure"), [(75, True), (1, False)])
+def test_a_command_that_cannot_tell_whether_it_landed_says_so_by_its_exit_code(commanded, allow, code, unsure):
+    commanded.command = replace(commanded.command, run=("sh", "-c", f"exit {code}"))
+    wanted = arguments(commanded.new, "1.4.0")
+    box = commanded.toolbox(commanded_product(commanded))
+    with pytest.raises(ToolFailed) as failed:
+        box.apply("deploy.apply", wanted, allow("deploy.apply", wanted))
+    assert isinstance(failed.value, Unreachable) is unsure
+    assert failed.value.reason_code == ("command-unsure" if unsure else "command-failed")

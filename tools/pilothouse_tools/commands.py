@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -114,12 +115,14 @@ def apply(context: Context, environment: Environment, sha: str, command: Command
 
     Raises:
         ToolFailed: ``command-failed``.
-        Unreachable: ``command-timeout``: what it began may still land.
+        Unreachable: ``command-timeout``, ``command-unsure`` (exit 75, EX_TEMPFAIL: it cannot tell): what it began may land.
     """
     done = run(context, environment, sha, command.run, values, command.timeout)
     what = f"{' '.join(command.run[:3])} on {environment.name}"
     if done.timed_out:
         raise Unreachable("command-timeout", failed(context, done, what).message, "Look at the target, then resume.")
+    if done.code == os.EX_TEMPFAIL:
+        raise Unreachable("command-unsure", failed(context, done, what).message, "Look at the target, then resume.")
     if done.code:
         raise failed(context, done, what)
 

@@ -130,9 +130,11 @@ def _apply(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Js
         if not (isinstance(attempt, Unreachable) and seen.presence is Presence.ABSENT):
             break
         if act.effect is not EffectClass.KEYED:
-            seen = _look(log, act, arguments, permit.key, twice=True)
             break
         attempt, seen = _try(log, act, permit, arguments)
+    if attempt is not None and seen.presence is Presence.ABSENT and act.effect is EffectClass.QUIESCE:
+        # What failed visibly may have set something going: it is absent once two looks agree.
+        seen = _look(log, act, arguments, permit.key, twice=True)
     match seen.presence:
         case Presence.APPLIED:
             return _done(log, act, seen, found=False)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pilothouse.harbour.ending import down, fault, settle
 from pilothouse.harbour.faults import FAULTS
-from pilothouse.harbour.world import World, load, up
+from pilothouse.harbour.world import Variant, World, load, up
 
-__all__ = ["FAULTS", "World", "down", "fault", "load", "settle", "up"]
+__all__ = ["FAULTS", "Variant", "World", "down", "fault", "load", "settle", "up"]

@@ -1,7 +1,7 @@
 """The words in which the sample product's history is told: changes, their commits and what these do to the tree.
 
-The files under `acme/` are the product as of 1.3.0 (migration 0007 apart, which belongs to #236): an edit either adds
-some of them or alters what earlier edits left.
+The files under `acme/` are the product as of 1.3.0 (migration 0007 apart, which belongs to #236, and 0008 and `ops/`,
+which only some worlds have): an edit either adds some of them or alters what earlier edits left.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import Unreachable, UsageError
 from pilothouse.harbour.faults import AT_UP_ONLY, Switches, known
-from pilothouse.harbour.world import ENVIRONMENTS, World, load
+from pilothouse.harbour.world import ENVIRONMENTS, World, let_go, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,9 @@ def down(folder: Path) -> None:
         path.unlink(missing_ok=True)
     if world.gh_socket.parent != world.folder:
         rmtree(world.gh_socket.parent, ignore_errors=True)
+    let_go(world.folder)
+    with suppress(OSError):  # its folder may be gone
+        replace(world, supervisor=0, serving={}).save()
 
 
 def _ask(world: World, question: dict[str, object], seconds: float) -> int:

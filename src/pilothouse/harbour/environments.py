@@ -40,6 +40,11 @@ class Deployment:
     at: str
     seconds: float
 
+    def __str__(self) -> str:
+        if self.state != "success":
+            return f"deployment to {self.environment} FAILED: {self.detail}"
+        return f"deployed {self.version} ({self.sha[:7]}) to {self.environment} in {self.seconds} s"
+
 
 class DeploymentFailed(Exception):
     """The new version does not run; the old one still does."""
@@ -119,6 +124,17 @@ class Environment:
         file = self.folder / "deployments.jsonl"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         return [entry["sha"] for entry in map(json.loads, lines) if entry["state"] == "success"]
+
+    @property
+    def process(self) -> int:
+        """The process that serves the running version; 0 where none does."""
+        current = self._current
+        return current.process.pid if current else 0
+
+    def running(self) -> dict[str, str]:
+        """Which commit runs here and what version it says it is, once the deployments asked for before are done."""
+        with self._turn:
+            return dict(json.loads(self._get("/version").partition(b"\r\n\r\n")[2]))
 
     def deploy(self, sha: str) -> Deployment:
         """Puts a commit here; the old version answers until the new one is loaded, and for good where that fails."""

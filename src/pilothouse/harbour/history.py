@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -132,13 +131,14 @@ def _data(text: str) -> str:
     return f"data {len(text.encode())}\n{text}"
 
 
-def build(origin: Path, project: dict[str, str], *, red: bool = False) -> list[Landed]:
+def build(origin: Path, project: dict[str, str], *, red: bool = False, contracting: bool = False) -> list[Landed]:
     """Makes the bare remote at `origin` and returns where every change is.
 
     Args:
         origin: a folder that does not exist yet.
         project: pilothouse.yml and what else the project is released with, by path.
         red: whether main ends with a commit whose end-to-end tests fail.
+        contracting: whether main has a migration that must wait for the code.
     """
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks"):
         (origin / folder).mkdir(parents=True)
@@ -153,7 +153,8 @@ def build(origin: Path, project: dict[str, str], *, red: bool = False) -> list[L
     deployed = stream.main
     for name in ("staging", "production"):
         stream.out.append(f"reset refs/heads/deploy/{name}\nfrom :{deployed}\n\n".encode())
-    for change in [*story.since(), *([story.red()] if red else []), *story.beside()]:
+    extra = [*([story.contracting()] if contracting else []), *([story.red()] if red else [])]
+    for change in [*story.since(), *extra, *story.beside()]:
         stream.land(change)
     git("fast-import", "--quiet", "--export-marks=marks", cwd=origin, stdin=b"".join(stream.out))
     shas = dict(line.split() for line in (origin / "marks").read_text().splitlines())
@@ -185,7 +186,8 @@ def push(origin: Path, ref: str, path: str, text: str, message: str, author: str
     """Adds a commit that changes one file to a branch, as somebody's push would; returns the old and the new sha."""
     old = git("rev-parse", ref, cwd=origin)
     who = PEOPLE[author]
-    now = int(time.time())
+    # Not the time of day: worlds in which the same happened have the same shas.
+    now = int(git("log", "-1", "--format=%ct", old, cwd=origin)) + PACE
     lines = [f"commit {ref}", f"author {who} {now} +0000", f"committer {who} {now} +0000", _data(message + "\n")]
     lines += [f"from {old}", f"M 100644 inline {path}", _data(text), ""]
     git("fast-import", "--quiet", cwd=origin, stdin="\n".join(lines).encode())

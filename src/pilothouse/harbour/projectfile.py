@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from string import Template
+from typing import Literal
+
+from pilothouse.harbour.changes import product
 
 APPROVALS = """\
 version: 1
@@ -63,8 +66,8 @@ ${approvals}  allow_short_watch: true
 _ENVIRONMENT = """\
       ${name}:
         url: ${url}
-        credentials: [${variable}]
-        deploy: {model: push, branch: deploy/${name}, timeout: 6s}
+        credentials: [${credentials}]
+        deploy: ${deploy}
         health:
           path: /health
           version: /version
@@ -93,6 +96,15 @@ _ENVIRONMENT = """\
         metrics: {path: /metrics}
 """
 
+_BY_PUSH = "{model: push, branch: deploy/${name}, timeout: 6s}"
+_BY_COMMAND = """
+          model: command
+          run: [python3, ops/deploy.py, put, "{environment}", "{commit}", "{version}"]
+          probe: [python3, ops/deploy.py, look, "{environment}", "{commit}", "{version}"]
+          verify: [python3, ops/deploy.py, check, "{environment}", "{commit}", "{version}"]
+          timeout: 30s"""
+SCRIPT = "ops/deploy.py"
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -102,11 +114,13 @@ class Project:
         urls: the address of each environment.
         watch_seconds: length of the watch after a deployment.
         scripted_approval: whether approvals.yml opens the checkpoints without a person.
+        deploy: the environments' deploy model; with `command` the project brings its own deploy script.
     """
 
     urls: dict[str, str]
     watch_seconds: float
     scripted_approval: bool
+    deploy: Literal["push", "command"] = "push"
 
     def files(self) -> dict[str, str]:
         """Path and text of each file."""
@@ -117,10 +131,21 @@ class Project:
             every=_duration(min(1.0, self.watch_seconds / 4)),
             approvals="  scripted_approvals: approvals.yml\n" if self.scripted_approval else "",
         )
-        return {"pilothouse.yml": text} | ({"approvals.yml": APPROVALS} if self.scripted_approval else {})
+        files = {"pilothouse.yml": text}
+        if self.scripted_approval:
+            files["approvals.yml"] = APPROVALS
+        if self.deploy == "command":
+            files[SCRIPT] = product()[SCRIPT]
+        return files
 
     def _environment(self, name: str) -> str:
-        return Template(_ENVIRONMENT).substitute(name=name, url=self.urls[name], variable=f"ACME_{name.upper()}_DB")
+        variables = [f"ACME_{name.upper()}_DB"]
+        if self.deploy == "command":
+            variables.append(f"ACME_{name.upper()}_PLATFORM")
+        deploy = Template(_BY_PUSH).substitute(name=name) if self.deploy == "push" else _BY_COMMAND
+        return Template(_ENVIRONMENT).substitute(
+            name=name, url=self.urls[name], credentials=", ".join(variables), deploy=deploy
+        )
 
 
 def _duration(seconds: float) -> str:

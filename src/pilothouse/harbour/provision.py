@@ -9,12 +9,22 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from pilothouse import __version__
 from pilothouse.harbour.changes import product
 
-NEXT_MIGRATION = "0007"
+LAST_MIGRATION = "0006"  # of 1.3.0
 GOODS = ("Anchor", "Buoy", "Cleat", "Dinghy", "Echo sounder", "Fender", "Gangway", "Halyard", "Jib", "Keel paint")
 ROWS = {"staging": 10, "production": 60}
 
+_STATE = """\
+# What pilothouse knows, rendered from its ledger. Read it freely; write your own keys and comments freely.
+# The keys that pilothouse renders are its own: an edit of them stops the next run (see: pilothouse state check).
+pilothouse:
+  schema: pilothouse.state/1
+  rendered_by: {version}
+  heads: {{}}
+products: {{}}
+"""
 _PUSHED = """\
 #!/bin/sh
 exec {tell} pushed
@@ -71,7 +81,7 @@ def database(folder: Path, url: str) -> None:
     """An environment's database as 1.3.0 left it, with some rows."""
     folder.mkdir(parents=True)
     migrations = {Path(path).stem: text for path, text in sorted(product().items()) if path.startswith("migrations/")}
-    done = {name: sql for name, sql in migrations.items() if not name.startswith(NEXT_MIGRATION)}
+    done = {name: sql for name, sql in migrations.items() if name[:4] <= LAST_MIGRATION}
     settings = {"currency": "EUR", "search": "on", "url": url, "port": url.rpartition(":")[2]}
     with closing(sqlite3.connect(folder / "app.db", isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
@@ -89,6 +99,12 @@ def database(folder: Path, url: str) -> None:
         connection.executemany("INSERT INTO items (name, price) VALUES (?, ?)", goods)
         connection.execute("INSERT INTO orders (item, placed) VALUES (1, '2026-09-20')")
         connection.execute("COMMIT")
+
+
+def state_file(project: Path) -> None:
+    """state.yml as it is rendered from a ledger in which nothing has happened yet."""
+    text = _STATE.format(version=f"pilothouse {__version__}")
+    (project / "state.yml").write_text(text, encoding="utf-8")
 
 
 def gh(folder: Path, sock: Path) -> dict[str, str]:

@@ -266,6 +266,20 @@ def red() -> Change:
     )
 
 
+def contracting() -> Change:
+    """What a world with a contracting migration has on main: the column may go once no running code reads it."""
+    return squash(
+        239,
+        "refactor: items have labels in place of a category",
+        "lin",
+        add("migrations/0008"),
+        replace("app/store.py", '"stock", "category", "labels")', '"stock", "labels")'),
+        note("Changed", "Labels take the place of categories (#239)"),
+        body="ACME-110",
+        head="drop-category",
+    )
+
+
 def beside() -> list[Change]:
     """What is not on main: a breaking change on the branch next, and an open pull request."""
     breaking = (

@@ -1,8 +1,9 @@
 """The one process that holds a world up.
 
-It is started as `python -m pilothouse.harbour.supervisor DIR STAGING_FD PRODUCTION_FD READY_FD`, detaches itself,
-serves the environments, runs the checks, answers as the forge, and ends when it is told to, when DIR is gone or when
-it is too old. Whatever it starts reads from a pipe that it holds, so that nothing outlives it.
+It is started as `python -m pilothouse.harbour.supervisor DIR STAGING_FD PRODUCTION_FD READY_FD LIFELINE_FD [detached]`,
+detaches itself, serves the environments, runs the checks, answers as the forge, and ends when it is told to, when the
+process that started it is gone (unless detached), when DIR is gone or when it is too old. Whatever it starts reads from
+a pipe that it holds, so that nothing outlives it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilothouse.errors import UsageError
 from pilothouse.harbour.ci import Integration
 from pilothouse.harbour.environments import Deployment, Environment
 from pilothouse.harbour.faults import Switches
@@ -56,6 +59,7 @@ class Supervisor:
         }
         self._forge = Forge(world.folder, self._store, self._pushed_here)
         self._ended = threading.Event()
+        self._telling = threading.Lock()
 
     def start(self) -> None:
         """Deploys what the deploy branches name and checks main; returns when all of it is done."""
@@ -74,6 +78,18 @@ class Supervisor:
                 raise RuntimeError(f"{environment.name} does not answer; see {environment.name}/app.log")
             self._thread(environment.traffic, self._ended)
         self._integration.settle()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Writes into harbour.json which processes there are now."""
+        with self._telling, suppress(OSError, UsageError):  # the folder may be gone
+            serving = {name: environment.process for name, environment in self._environments.items()}
+            replace(load(self._world.folder), supervisor=os.getpid(), serving=serving).save()
+
+    def end_with(self, lifeline: int) -> None:
+        """Ends the world when the process at the other end of a pipe is gone; for a thread of its own."""
+        os.read(lifeline, 1)
+        self._ended.set()
 
     def stay(self) -> None:
         """Returns when the world is to end."""
@@ -140,6 +156,11 @@ class Supervisor:
                 self._thread(list, self._pushed(refs))
             case {"do": "late" | "lost"}:
                 code = 3
+            case {"do": "deploy", "environment": "staging" | "production" as name, "sha": str(sha)}:
+                yield from self._on_command(self._environments[name], sha)
+                return
+            case {"do": "running", "environment": "staging" | "production" as name}:
+                yield {**self._environments[name].running()}
             case {"do": "somebody", "fault": str(fault)}:
                 self._somebody(fault)
             case {"do": "settle"}:
@@ -159,18 +180,33 @@ class Supervisor:
             name = ref.removeprefix("refs/heads/")
             environment = self._environments.get(name.removeprefix("deploy/"))
             if environment and name.startswith("deploy/"):
-                yield self._deploy(environment, new)
+                yield str(self._deploy(environment, new))
             else:
                 self._integration.submit(new, name)
 
-    def _deploy(self, environment: Environment, sha: str) -> str:
+    def _deploy(self, environment: Environment, sha: str) -> Deployment:
         done = environment.deploy(sha)
-        if done.state != "success":
-            return f"deployment to {done.environment} FAILED: {done.detail}"
-        if done.environment == "production":
+        self._tell()
+        if done.state == "success" and done.environment == "production":
             self._somebody("main-moves-after-deploy")
             self._somebody("main-conflicts-after-deploy")
-        return f"deployed {done.version} ({sha[:7]}) to {done.environment} in {done.seconds} s"
+        return done
+
+    def _on_command(self, environment: Environment, sha: str) -> Iterator[Word]:
+        """A deployment that the project's own command asks for; without an {"exit": …} its connection breaks."""
+        production = environment.name == "production"
+        if production and self._switches.spend("effect-late"):
+            self._thread(self._deploy_late, environment, sha)
+            return
+        done = self._deploy(environment, sha)
+        if production and self._switches.spend("reply-lost"):
+            return
+        yield {"say": str(done)}
+        yield {"exit": 0 if done.state == "success" else 1}
+
+    def _deploy_late(self, environment: Environment, sha: str) -> None:
+        time.sleep(LATE_SECONDS)
+        self._deploy(environment, sha)
 
     def _somebody(self, fault: str) -> None:
         """Somebody else pushes to main."""
@@ -209,10 +245,11 @@ def detach() -> None:
 def main() -> None:
     """Holds one world up until it ends."""
     detach()
-    folder, *fds, ready = sys.argv[1:]
+    folder, staging, production, ready, lifeline, *detached = sys.argv[1:]
+    fds = (staging, production)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    for fd in (*fds, ready):
+    for fd in (*fds, ready, lifeline):
         # Only a berth gets its socket; a git child must not hold the pipe open.
         os.set_inheritable(int(fd), False)  # noqa: FBT003
     listening = {name: socket.socket(fileno=int(fd)) for name, fd in zip(ENVIRONMENTS, fds, strict=True)}
@@ -220,15 +257,17 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # held for life: see ending.down
         lock.write(str(os.getpid()))
         lock.flush()
-        _hold_up(load(Path(folder)), listening, int(ready))
+        _hold_up(load(Path(folder)), listening, int(ready), None if detached else int(lifeline))
 
 
-def _hold_up(world: World, listening: dict[str, socket.socket], ready: int) -> None:
+def _hold_up(world: World, listening: dict[str, socket.socket], ready: int, lifeline: int | None) -> None:
     try:
         supervisor = Supervisor(world, listening)
         supervisor.start()
         with os.fdopen(ready, "w") as word:
-            word.write(f"ready {os.getpid()}\n")
+            word.write("ready\n")
+        if lifeline is not None:
+            threading.Thread(target=supervisor.end_with, args=[lifeline], daemon=True).start()
         supervisor.stay()
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"harbour: {error}\n")

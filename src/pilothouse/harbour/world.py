@@ -10,18 +10,37 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pilothouse.errors import RequestRefused, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pilothouse.harbour.projectfile import Project
+
 ENVIRONMENTS = ("staging", "production")
 LONGEST_SOCKET_PATH = 90  # sockaddr_un has 108 bytes on Linux, 104 on macOS
 START_SECONDS = 60
+
+
+# Open for as long as this process lives: the supervisors of its worlds read the other ends.
+_lifelines: dict[Path, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What of a world's project differs from the usual.
+
+    Args:
+        deploy: whether a push to a branch deploys, or the project's own deploy script that talks to the platform.
+        contracting: whether the release has, beside the migration before the code, one that must wait for it.
+    """
+
+    deploy: Literal["push", "command"] = "push"
+    contracting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +56,8 @@ class World:
         control_socket: where hooks and this module talk to the supervisor.
         environment: the variables that a conductor's process needs.
         watch_seconds: the watch window in pilothouse.yml.
-        supervisor: the process that holds the world up; 0 while it is not started.
+        supervisor: the process that holds the world up; 0 while it does not.
+        serving: the process that serves each environment now; the supervisor keeps it true in harbour.json.
     """
 
     folder: Path
@@ -49,17 +69,22 @@ class World:
     environment: dict[str, str]
     watch_seconds: float
     supervisor: int = 0
+    serving: dict[str, int] = field(default_factory=dict)
 
     def database(self, environment: str) -> Path:
         """The database file of an environment."""
         return self.folder / environment / "app.db"
 
     def save(self) -> None:
-        """Writes harbour.json, and env.sh for a shell to source."""
-        text = json.dumps(asdict(self), indent=1, default=str)
-        (self.folder / "harbour.json").write_text(text + "\n", encoding="utf-8")
+        """Writes harbour.json, and env.sh for a shell to source; a reader never sees half a file."""
         lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        (self.folder / "env.sh").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        for name, text in (
+            ("env.sh", "\n".join(lines)),
+            ("harbour.json", json.dumps(asdict(self), indent=1, default=str)),
+        ):
+            fresh = self.folder / f"{name}.new"
+            fresh.write_text(f"{text}\n", encoding="utf-8")
+            fresh.replace(self.folder / name)
 
 
 def load(folder: Path) -> World:
@@ -85,6 +110,8 @@ def up(
     watch_seconds: float = 4,
     scripted_approval: bool = True,
     ports: tuple[int, int] = (0, 0),
+    variant: Variant = Variant(),
+    detached: bool = False,
 ) -> World:
     """Builds a world in a folder and starts its supervisor; returns when everything answers.
 
@@ -95,12 +122,15 @@ def up(
         scripted_approval: whether approvals.yml on main opens the checkpoints without a person.
         ports: of staging and production, where they must be known before; 0 takes a free one. Worlds with the same
             ports have the same shas.
+        variant: what of the project differs from the usual.
+        detached: whether the world outlives the process that called this; otherwise it ends with it, however that ends.
 
     Raises:
         UsageError: `unknown-fault`.
         RequestRefused: `world-exists`, `gh-missing`, `harbour-not-started`.
     """
     from pilothouse.harbour.faults import Switches, known
+    from pilothouse.harbour.projectfile import Project
 
     wanted = known(faults)
     folder = folder.absolute()
@@ -112,10 +142,9 @@ def up(
     try:
         urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in listening.items()}
         Switches(folder / "faults.json").turn(wanted, on=True)
-        world = _build(folder, urls, watch_seconds, scripted_approval=scripted_approval, faults=wanted)
-        world = replace(world, supervisor=_start(world, listening))
-        world.save()
-        return world
+        project = Project(urls, watch_seconds, scripted_approval, variant.deploy)
+        _start(_build(folder, project, wanted, contracting=variant.contracting), listening, detached=detached)
+        return load(folder)
     finally:
         for sock in listening.values():
             sock.close()
@@ -129,30 +158,30 @@ def _listen(port: int) -> socket.socket:
     return sock
 
 
-def _build(
-    folder: Path, urls: dict[str, str], watch_seconds: float, *, scripted_approval: bool, faults: frozenset[str]
-) -> World:
+def _build(folder: Path, project: Project, faults: frozenset[str], *, contracting: bool) -> World:
     from pilothouse.harbour import history, provision, sabotage
     from pilothouse.harbour.forge.seed import seed
-    from pilothouse.harbour.projectfile import Project
 
     sockets = _socket_folder(folder)
+    environment = _environment(folder, provision.gh(folder / "gh", sockets / "gh.sock"))
+    if project.deploy == "command":
+        environment |= {f"ACME_{name.upper()}_PLATFORM": f"{sockets / 'control.sock'}#{name}" for name in ENVIRONMENTS}
     world = World(
         folder=folder,
         project=folder / "acme",
         origin=folder / "origin.git",
-        urls=urls,
+        urls=project.urls,
         gh_socket=sockets / "gh.sock",
         control_socket=sockets / "control.sock",
-        environment=_environment(folder, provision.gh(folder / "gh", sockets / "gh.sock")),
-        watch_seconds=watch_seconds,
+        environment=environment,
+        watch_seconds=project.watch_seconds,
     )
-    project = Project(urls, watch_seconds, scripted_approval).files()
-    landed = history.build(world.origin, project, red="tests-red" in faults)
+    landed = history.build(world.origin, project.files(), red="tests-red" in faults, contracting=contracting)
     ceo = ("-c", "user.name=ceo", "-c", "user.email=ceo@acme.test", "-c", "gc.auto=0")
     history.git("clone", "--quiet", *ceo, str(world.origin), str(world.project), cwd=folder)
+    provision.state_file(world.project)
     for name in ENVIRONMENTS:
-        provision.database(folder / name, urls[name])
+        provision.database(folder / name, project.urls[name])
     provision.hooks(folder, world.control_socket)
     seed(folder / "forge.db", landed)
     for fault in faults:
@@ -182,11 +211,14 @@ def _environment(folder: Path, gh: dict[str, str]) -> dict[str, str]:
     return {**gh, **databases, "PATH": os.pathsep.join([*binaries, os.environ.get("PATH", os.defpath)])}
 
 
-def _start(world: World, listening: dict[str, socket.socket]) -> int:
-    """Starts the supervisor and waits for its word; returns its process id."""
+def _start(world: World, listening: dict[str, socket.socket], *, detached: bool) -> None:
+    """Starts the supervisor and waits for its word, by which harbour.json knows it."""
     reading, writing = os.pipe()
-    fds = [*(listening[name].fileno() for name in ENVIRONMENTS), writing]
+    # The end of this process closes its lifelines, and no child of it inherits them.
+    lifeline, mine = os.pipe()
+    fds = [*(listening[name].fileno() for name in ENVIRONMENTS), writing, lifeline]
     argv = [sys.executable, "-P", "-m", "pilothouse.harbour.supervisor", str(world.folder), *map(str, fds)]
+    argv += ["detached"] if detached else []
     try:
         with (world.folder / "supervisor.log").open("ab") as log:
             # It detaches itself, so this call ends at once and leaves no child behind to be waited for.
@@ -202,9 +234,19 @@ def _start(world: World, listening: dict[str, socket.socket]) -> int:
             )
     finally:
         os.close(writing)
+        os.close(lifeline)
+    let_go(world.folder)
+    _lifelines[world.folder] = mine
     with os.fdopen(reading, encoding="utf-8") as word:
         said = word.readline()
-    if not said.startswith("ready "):
+    if said != "ready\n":
+        let_go(world.folder)
         tail = (world.folder / "supervisor.log").read_text(encoding="utf-8", errors="replace")[-1500:]
         raise RequestRefused("harbour-not-started", f"the sandbox's supervisor did not start: {tail}")
-    return int(said.split()[1])
+
+
+def let_go(folder: Path) -> None:
+    """Lets go of a world that this process holds up by its own life."""
+    mine = _lifelines.pop(folder, None)
+    if mine is not None:
+        os.close(mine)

@@ -230,18 +230,23 @@ def content(file: Path) -> set[str]:
 
 
 def written(live: Path, copy: Path) -> int:
-    """How many rows were added, changed or deleted since the copy; a column that a migration added is no such write."""
+    """How many rows were added, changed or deleted since the copy.
+
+    Columns that came or went, and tables that went, are a migration's doing and no such writes; what is in a new table is.
+    """
     with opened(live) as connection:
         connection.execute("ATTACH ? AS copy", (f"file:{copy}?mode=ro",))
-        tables = connection.execute("SELECT name FROM copy.sqlite_master WHERE type = 'table' AND name <> 'migrations'")
+        tables = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name <> 'migrations'")
         return sum(differing(connection, table) for (table,) in tables.fetchall())
 
 
 def differing(connection: sqlite3.Connection, table: str) -> int:
     """How many rows of one table differ between the live database and the attached copy."""
-    columns = ", ".join(f'"{column[1]}"' for column in connection.execute(f'PRAGMA copy.table_info("{table}")'))
-    if not connection.execute("SELECT 1 FROM main.sqlite_master WHERE name = ?", (table,)).fetchone():
-        return int(connection.execute(f'SELECT count(*) FROM copy."{table}"').fetchone()[0])
+    before = {column[1] for column in connection.execute(f'PRAGMA copy.table_info("{table}")')}
+    common = [column[1] for column in connection.execute(f'PRAGMA main.table_info("{table}")') if column[1] in before]
+    if not common:
+        return int(connection.execute(f'SELECT count(*) FROM main."{table}"').fetchone()[0])
+    columns = ", ".join(f'"{column}"' for column in common)
     rows = [f'SELECT {columns} FROM {schema}."{table}"' for schema in ("main", "copy")]
     pairs = (rows, reversed(rows))
     counts = (connection.execute(f"SELECT count(*) FROM ({' EXCEPT '.join(pair)})").fetchone()[0] for pair in pairs)
