@@ -115,7 +115,7 @@ def apply(context: Context, environment: Environment, sha: str, command: Command
 
     Raises:
         ToolFailed: ``command-failed``.
-        Unreachable: ``command-timeout``, ``command-unsure`` (exit 75, EX_TEMPFAIL: it cannot tell): what it began may land.
+        Unreachable: ``command-timeout``, or ``command-unsure`` (exit 75, EX_TEMPFAIL): what it began may still land.
     """
     done = run(context, environment, sha, command.run, values, command.timeout)
     what = f"{' '.join(command.run[:3])} on {environment.name}"
