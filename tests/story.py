@@ -39,7 +39,9 @@ def planned(*acts, basis=None):
 
 
 def opened(checkpoint="go", *, plan=None, pins=None, basis=None, expires=START + timedelta(days=3)):
-    acts = [{name: item[name] for name in ("step", "tool", "branch", "arguments")} for item in plan.acts] if plan else []
+    acts = (
+        [{name: item[name] for name in ("step", "tool", "branch", "arguments")} for item in plan.acts] if plan else []
+    )
     basis = basis or {
         "checkpoint": checkpoint, "plan": plan.digest if plan else "", "acts": acts, "pins": pins or {},
     }  # fmt: skip
