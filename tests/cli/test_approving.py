@@ -165,3 +165,13 @@ def test_an_empty_line_is_a_wrong_entry(waiting: Path) -> None:
             terminal.type("\r")
             terminal.end()
     assert pilothouse("status", "--json", cwd=waiting).json["runs"][0]["state"] == "aborted"
+
+
+def test_what_was_typed_before_the_word_was_shown_is_no_entry(waiting: Path) -> None:
+    with on_terminal(waiting, "approve") as terminal:
+        terminal.type("SHIP\rDEPLOY\rGO\r")
+        word = terminal.wait_for(r"type the word ([A-Z]+): ").group(1)
+        terminal.type(word + "\r")
+        terminal.wait_for("Approved on this terminal")
+        terminal.end()
+    assert kinds(waiting).count("WordSpent") == 1

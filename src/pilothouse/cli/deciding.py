@@ -71,6 +71,7 @@ def ask_word(surface: Surface, word: str) -> str:
     # The word goes to the terminal alone: it is in no log, no JSON and no exception while it lives.
     screen = surface.out()
     screen.write([line(" ABORT ends the run. A wrong word is spent, and nothing happens.")])
+    _forget_typed()
     prompt: Line = line(" To approve, type the word ", (word, Tone.STRONG), ": ")
     sys.stdout.write(screen.drawn(prompt) + " ")
     sys.stdout.flush()
@@ -78,6 +79,13 @@ def ask_word(surface: Surface, word: str) -> str:
     if not entered:
         raise KeyboardInterrupt  # the end of the input is no entry: whoever closes the terminal leaves the prompt
     return entered.removesuffix("\n")
+
+
+def _forget_typed() -> None:
+    """Forget what was typed before the word was on the screen: nobody had read it."""
+    import termios
+
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _title(state: RunState) -> str:
