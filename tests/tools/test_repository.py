@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -142,3 +144,35 @@ def test_children_of_git_do_not_see_the_conductors_environment(small):
     with pytest.raises(ToolFailed):
         repo.push("refs/heads/x", small.released, "")
     assert "do-not-pass-on" not in seen.read_text()
+
+
+def test_conductors_that_begin_at_once_share_one_scratch_repository_that_is_never_half_made(small):
+    sha = small.head("main")
+    for _ in range(4):
+        shutil.rmtree(small.context().repo.folder, ignore_errors=True)
+        with ThreadPoolExecutor(8) as pool:
+            sizes = pool.map(lambda _: small.context().repo.file(sha, "package.json"), range(16))
+        assert len(set(sizes)) == 1
+    left = [path.name for path in small.context().repo.scratch.iterdir() if path.name.startswith("repository-")]
+    assert left == []
+
+
+def test_the_alternates_are_exchanged_as_a_whole_and_only_where_they_changed(small):
+    small.context().repo.prepare()
+    file = small.context().repo.folder / "objects" / "info" / "alternates"
+    first = file.stat()
+    small.context().repo.prepare()
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    file.write_text("/elsewhere\n")
+    with file.open(encoding="utf-8") as reader:  # another conductor's git, in the middle of its reading
+        small.context().repo.prepare()
+        assert reader.read() == "/elsewhere\n"
+    assert file.read_text(encoding="utf-8") == f"{small.clone}/.git/objects\n"
+
+
+def test_a_folder_in_the_place_of_the_scratch_repository_is_a_refusal_with_a_hint(small):
+    folder = small.context().repo.folder
+    (folder / "something").mkdir(parents=True)
+    with pytest.raises(ToolFailed, match="in the way") as refused:
+        small.context().repo.prepare()
+    assert "remove it" in refused.value.hint

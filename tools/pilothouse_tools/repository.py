@@ -74,23 +74,20 @@ class Repository(Scratch):
         if sha in self._known:
             return
         if not self._has(sha):
-            # A ref of the scratch repository keeps what was fetched in the next negotiation.
-            done = self.run(
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-                "--no-recurse-submodules",
-                "--no-auto-maintenance",
-                "--end-of-options",
-                UPSTREAM,
-                f"+{sha}:refs/fetched/{sha}",
-                remote=True,
-                timeout=_NETWORK,
-            )
+            done = self._fetch(sha)
+            if not self._has(sha) and b"cannot lock ref" in done.stderr:  # another conductor fetches it just now
+                done = self._fetch(sha)
             if not self._has(sha):
                 self._raise_unfetched(sha, done)
         self._known.add(sha)
+
+    def _fetch(self, sha: str) -> child.Finished:
+        # A ref of the scratch repository keeps what was fetched in the next negotiation.
+        return self.run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+            "--no-auto-maintenance", "--end-of-options", UPSTREAM, f"+{sha}:refs/fetched/{sha}",
+            remote=True, timeout=_NETWORK,
+        )  # fmt: skip
 
     def _has(self, sha: str) -> bool:
         return self.run("cat-file", "-e", f"{sha}^{{commit}}").code == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,7 +16,6 @@ from pilothouse_tools.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 MINUTE = 60.0
 UPSTREAM = "upstream"  # the remote's name within the scratch repository's environment: its URL is never an argument
@@ -73,15 +74,33 @@ class Scratch:
         if self._ready:
             return
         if not (self.folder / "HEAD").exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            argv = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(self.folder)]
-            done = child.run(argv, cwd=self.folder, env=self._environ | BARE, timeout=MINUTE)
+            self._make()
+        held = alternates(self._project)
+        file = self.folder / "objects" / "info" / "alternates"
+        # Another conductor of this project may be reading it now: it is never cut short, only exchanged as a whole.
+        if not file.exists() or file.read_text(encoding="utf-8") != held:
+            with tempfile.NamedTemporaryFile("w", dir=file.parent, encoding="utf-8", delete=False) as fresh:
+                fresh.write(held)
+            Path(fresh.name).replace(file)
+        self._ready = True
+
+    def _make(self) -> None:
+        """A repository made aside and moved into its place as a whole; whoever comes second takes the first one's."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="repository-", dir=self.scratch) as aside:
+            fresh = Path(aside) / self.folder.name
+            argv = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(fresh)]
+            done = child.run(argv, cwd=Path(aside), env=self._environ | BARE, timeout=MINUTE)
             if done.code:
                 raise ToolFailed("git-failed", f"git init failed in {self.folder}: {self.scrub(complaint(done))}")
-        file = self.folder / "objects" / "info" / "alternates"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(alternates(self._project), encoding="utf-8")
-        self._ready = True
+            (fresh / "objects" / "info").mkdir(exist_ok=True)
+            try:
+                fresh.rename(self.folder)
+            except OSError as error:
+                if not (self.folder / "HEAD").exists():
+                    hint = "It only holds what is fetched again: remove it, then pilothouse resume"
+                    message = f"{self.folder} is in the way and is no repository ({error.strerror})"
+                    raise ToolFailed("git-failed", message, hint) from None
 
     def run(
         self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None, remote: bool = False,
