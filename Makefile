@@ -6,7 +6,7 @@ FAULT ?=
 ASK ?=
 WORKFLOW ?=
 
-.PHONY: help demo test crash lint bench wheel clean
+.PHONY: help demo test crash attack mutants mutation lint bench wheel clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,15 @@ test: $(BIN)/.dev ## all tests
 
 crash: $(BIN)/.dev ## the crash suite with a run of its own for every single kill (test groups an act's kills)
 	@PILOTHOUSE_CRASH=exhaustive $(BIN)/python -m pytest -n 3 -q tests/crash
+
+mutants: $(BIN)/.dev ## every law's mutant, which the law's test must notice (docs/laws.md)
+	@$(BIN)/python tests/laws/run_mutants.py
+
+mutation: $(BIN)/.dev ## every small change of the guard, and how many of them the tests notice (writes docs/mutation.md)
+	@$(BIN)/python tests/laws/run_mutation.py
+
+attack: $(BIN)/.dev ## 100,000 sequences of a hostile model, crowd and world against the guard (SEED=n NUMBER=n)
+	@$(BIN)/python tests/attacks/run.py $(if $(SEED),--seed $(SEED)) $(if $(NUMBER),--number $(NUMBER))
 
 lint: $(BIN)/.dev ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .

@@ -43,6 +43,7 @@ _WORDS = "guard/test_approval.py::"
 _TERMINAL = "cli/test_approving.py::"
 _KILL = "crash/test_kill.py::"
 _VERIFY = "ledger/test_verify.py::"
+_ATTACK = "attacks/test_attacker.py::test_a_random_attacker_gets_nothing_past_the_guard"
 
 REQUIREMENTS: dict[str, Requirement] = {
     # --- starting a release -----------------------------------------------------------------------------------------
@@ -55,6 +56,15 @@ REQUIREMENTS: dict[str, Requirement] = {
             "cli/test_arguments.py::test_plain_words_are_heard_and_reach_the_start",
         ),
         "part", "no chat and no MCP; of the workflows that words may name, only release and rollback are there",
+    ),
+    "INT-2": Requirement(
+        "A schedule or an event starts a run, once a slot however many workers look; it stops at its checkpoint.",
+        (
+            "test_scheduling.py::test_many_workers_at_once_start_a_slot_once",
+            "test_scheduling.py::test_of_several_missed_slots_only_the_latest_is_made_up_for",
+            "release/test_worker.py::test_a_schedule_starts_one_run_that_waits_for_its_person_and_is_brought_to_its_end",
+            "release/test_worker.py::test_a_closed_milestone_starts_a_run_once",
+        ),
     ),
     "INT-3": Requirement(
         "A dry run makes every check and the whole plan, has no effect, and prints the plan digest of the real run.",
@@ -72,8 +82,10 @@ REQUIREMENTS: dict[str, Requirement] = {
             "cli/test_doctor.py::test_a_tool_that_is_too_old_is_named_with_the_version_that_is_needed",
             "cli/test_doctor.py::test_a_missing_tool_is_bad_and_says_what_to_install",
             "cli/test_doctor.py::test_credentials_are_named_and_never_shown",
+            "release/test_worker.py::test_a_missing_program_and_a_paused_product_are_refused_at_readiness",
+            "tools/test_present.py::test_a_program_is_known_by_a_version_that_works",
+            "tools/test_present.py::test_only_an_active_product_with_its_branch_and_both_environments_ships",
         ),
-        "part", "tool versions are told by doctor and are no gate of a run; a product has no shippable phase",
     ),
     # --- the workflow release ---------------------------------------------------------------------------------------
     "REL-1": Requirement(
@@ -219,6 +231,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             _WORDS + "test_the_exact_word_matches_until_it_expires", _TERMINAL + "test_the_right_word_typed_exactly_approves",
             _APPROVALS + "test_the_right_word_approves_exactly_this_card_and_is_written_down_only_when_spent",
             "cli/test_status.py::test_the_word_is_nowhere_in_what_status_prints",
+            "approvals/test_entries.py::test_no_spelling_of_a_word_is_the_word",
+            "approvals/test_entries.py::test_words_of_before_are_spent",
+            "approvals/test_entries.py::test_the_word_is_in_no_record_while_it_lives",
         ),
     ),
     "APR-2": Requirement(
@@ -232,6 +247,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             "guard/test_fold.py::test_three_wrong_words_are_counted_and_a_late_right_one_is_not",
             _WORDS + "test_a_word_is_drawn_only_while_the_checkpoint_waits",
             _ENGINE + "test_a_checkpoint_that_expires_ends_the_run", "cli/test_status.py::test_reject_and_abort_end_a_run_for_good",
+            "approvals/test_entries.py::test_what_is_not_the_word_approves_nothing_and_spends_it",
+            "approvals/test_moments.py::test_a_no_is_durable",
+            "approvals/test_moments.py::test_an_expired_checkpoint_is_closed_for_good",
         ),
     ),
     "APR-3": Requirement(
@@ -242,6 +260,23 @@ REQUIREMENTS: dict[str, Requirement] = {
             _ENGINE + "test_what_the_run_moved_itself_voids_nothing",
             _APPROVALS + "test_the_right_word_approves_exactly_this_card_and_is_written_down_only_when_spent",
             "guard/test_fold.py::test_a_changed_plan_voids_the_approval_and_the_checkpoint_opens_again", _FAULTS,
+            "approvals/test_moments.py::test_a_card_whose_basis_differs_in_anything_is_another_card",
+            "approvals/test_moments.py::test_a_card_that_was_opened_again_after_a_change_starts_from_nobody",
+            "approvals/test_sandbox.py::test_what_moves_after_the_approval_voids_it_and_the_next_card_says_what",
+        ),
+    ),
+    "APR-4": Requirement(
+        "Who may approve stands on the remote's base branch: groups, N of M people, four eyes, accounts and SSH signatures.",
+        (
+            "guard/test_clearance.py::test_an_approval_counts_from_whom_it_should_and_from_nobody_else",
+            "guard/test_clearance.py::test_an_empty_list_means_nobody_never_everybody",
+            "approvals/test_people.py::test_two_of_two_are_two_people_whatever_their_accounts",
+            "approvals/test_base.py::test_a_stranger_cannot_reject_either",
+            "approvals/test_base.py::test_a_working_tree_that_grants_itself_rights_grants_none",
+            "approvals/test_signed.py::test_two_signatures_of_two_people_open_the_checkpoint_and_verify_later",
+            "approvals/test_signed.py::test_only_the_key_of_the_approver_who_is_named_counts",
+            "approvals/test_sandbox.py::test_two_people_with_two_keys_ship_what_touches_ci_and_data",
+            "test_signatures.py::test_no_other_bytes_key_purpose_or_text_verifies",
         ),
     ),
     "APR-5": Requirement(
@@ -252,8 +287,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             "render/test_svg.py::test_markup_that_strangers_wrote_is_text",
             "tools/test_text.py::test_controls_and_bidirectional_marks_are_spelt_out",
             _APPROVALS + "test_hostile_text_is_shown_escaped_and_marked_on_the_card",
+            "render/test_text_homoglyphs.py::test_what_looks_like_something_else_is_marked",
+            "attacks/test_hostile_texts.py::test_every_text_becomes_one_bounded_line_without_anything_raw",
         ),
-        "part", "look-alike letters are not marked",
     ),
     "APR-6": Requirement(
         "No pipe can approve; a scripted approval covers exactly what it names, and never a card that changed.",
@@ -262,10 +298,40 @@ REQUIREMENTS: dict[str, Requirement] = {
             _WORDS + "test_a_scripted_approval_covers_exactly_what_it_names",
             _WORDS + "test_a_scripted_approval_never_covers_a_checkpoint_that_opened_again", _SHIPS,
             _APPROVALS + "test_an_approvals_file_in_the_working_tree_opens_nothing",
+            "approvals/test_base.py::test_a_standing_approval_of_something_else_opens_nothing",
+            "approvals/test_base.py::test_a_standing_approval_that_was_taken_back_opens_nothing",
+            "approvals/test_terminals.py::test_what_is_no_terminal_approves_nothing_and_draws_no_word",
+            "approvals/test_signed.py::test_a_call_that_only_says_it_was_signed_approves_nothing",
         ),
-        "part", "signatures, chat, web and MCP",
+"part", "chat, web and MCP",
     ),
     # --- watch and rollback -----------------------------------------------------------------------------------------
+    "APR-7": Requirement(
+        "Freezes (recurring, with a time zone) and locks hold a product; a permitted person overrides with a reason, on the record.",
+        (
+            "guard/test_policy.py::test_a_recurring_freeze_holds_in_its_windows_of_local_time",
+            "release/test_policy.py::test_a_freeze_on_the_base_branch_refuses_and_one_in_the_working_tree_does_nothing",
+            "release/test_policy.py::test_a_lock_refuses_the_start_says_who_and_why_and_a_stranger_cannot_take_it_off",
+            "release/test_policy.py::test_an_override_is_a_permitted_persons_and_an_exception_on_the_record",
+            "release/test_policy.py::test_after_a_rollback_the_product_is_locked_in_the_same_batch_and_rollbacks_pass",
+            "cli/test_locking.py::test_freezes_are_listed_and_checked_by_the_base_branch",
+        ),
+    ),
+    "APR-8": Requirement(
+        "The manual checks that a product lists are answered by an approver, for this commit and not too long ago; unanswered fails.",
+        (
+            "guard/test_policy.py::test_every_manual_check_is_answered_with_yes_lately_and_for_this_commit",
+            "cli/test_locking.py::test_manual_checks_are_asked_on_the_terminal_and_hold_the_release_until_they_are_yes",
+        ),
+    ),
+    "PRO-11": Requirement(
+        "A workflow may ask a permitted person's go for each act; what observes and drafts runs by itself.",
+        (
+            "release/test_policy.py::test_where_each_act_asks_nothing_moves_without_a_permitted_persons_go",
+            "guard/test_policy.py::test_in_a_workflow_that_asks_each_act_waits_for_a_go_of_its_own",
+        ),
+        "part", "the workflow promote, which asks for each act, is not there yet",
+    ),
     "RB-2": Requirement(
         "The way back is approved together with the release, restores a migrated database, verifies the version from before and "
         "opens an issue with a post-mortem; a restore that loses data asks.",
@@ -332,6 +398,10 @@ REQUIREMENTS: dict[str, Requirement] = {
             _DEPLOY + "test_a_failing_command_shows_the_end_of_its_output_without_secrets",
             _HARBOUR + "test_a_suite_sees_no_credential_and_its_log_is_harmless",
             "tools/test_repository.py::test_a_token_in_the_remotes_url_is_in_no_argument_and_no_message",
+            "attacks/test_secrets.py::test_a_release_in_which_everything_echoes_the_credentials_tells_nobody",
+            "attacks/test_hostile_repository.py::test_the_trap_works",
+            "tools/test_secrets.py::test_a_token_of_a_known_shape_is_named_by_file_line_and_rule_and_never_shown",
+            "tools/test_secrets.py::test_only_the_base_branch_can_allow_a_finding_and_only_that_very_one",
         ),
         "part", "no models and no pages yet",
     ),
@@ -355,6 +425,16 @@ REQUIREMENTS: dict[str, Requirement] = {
             "render/test_timeline.py::test_colours_only_where_they_are_wanted",
         ),
     ),
+    "FACE-6": Requirement(
+        "People are told through apprise, ntfy, webhooks and files; one message is updated where the service can, and what was "
+        "not delivered is on the record.",
+        (
+            "release/test_worker.py::test_a_dead_notifier_stops_nothing_and_the_ledger_says_that_nobody_was_told",
+            "tools/test_notify.py::test_a_webhook_is_put_to_the_same_address_for_every_state_of_a_run",
+            "tools/test_notify.py::test_ntfy_is_given_the_id_by_which_it_updates_what_it_showed",
+            "tools/test_notify.py::test_apprise_delivers_through_a_real_service",
+        ),
+    ),
     # --- the guard's laws -------------------------------------------------------------------------------------------
     "I1": Requirement(
         "Effects are a closed list of typed tools; an unknown tool or an argument outside its grammar is refused before any I/O.",
@@ -367,14 +447,20 @@ REQUIREMENTS: dict[str, Requirement] = {
     ),
     "I2": Requirement(
         "What is performed is what was planned, whatever an agent says; a hold can only cut it short.",
-        (_IMPOSSIBLE, _ENGINE + "test_a_go_opens_no_gate", _ENGINE + "test_a_hold_keeps_the_ship_in_port_until_a_person_lifts_it"),
-        "part", "no attacking model stands in for the agents yet",
+        (
+            _IMPOSSIBLE, _ENGINE + "test_a_go_opens_no_gate",
+            _ENGINE + "test_a_hold_keeps_the_ship_in_port_until_a_person_lifts_it",
+            _ATTACK,
+            "attacks/test_hostile_texts.py::test_a_text_changes_no_effect_and_keeps_no_release_from_completing",
+            "attacks/test_hostile_texts.py::test_a_release_of_a_hostile_repository_completes_and_does_what_the_plain_one_does",
+        ),
     ),
     "I3": Requirement(
         "Every effect is in the approved plan, in its order, each at most once.",
         (
             _IMPOSSIBLE, _ENGINE + "test_the_golden_run_does_everything_once_and_in_order",
             _ENGINE + "test_nothing_reaches_production_before_the_approval",
+            _ATTACK,
         ),
     ),
     "I4": Requirement(
@@ -386,6 +472,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "guard/test_gates.py::test_evidence_from_the_future_is_not_trusted",
             _ENGINE + "test_stale_evidence_is_looked_at_again_and_bad_news_stops_the_act",
             "tools/test_forge_pages.py::test_a_list_that_grew_while_it_was_read_is_not_complete",
+            _ATTACK,
         ),
     ),
     "I5": Requirement(
@@ -408,6 +495,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_child.py::test_a_killed_conductor_leaves_no_grandchild",
             "tools/test_door.py::test_no_text_that_passes_as_a_ref_can_be_an_option_or_an_expression",
             "test_architecture.py::test_nothing_is_started_through_a_shell",
+            "attacks/test_hostile_repository.py::test_names_that_look_like_options_or_hold_controls_are_names_and_nothing_else",
+            "attacks/test_hostile_repository.py::test_a_whole_rehearsal_and_a_whole_release_of_a_hostile_clone_run_nothing_of_it",
+            "test_folder.py::test_a_folder_that_git_keeps_is_refused_whatever_the_form_of_the_index",
         ),
         "part", "a child that leaves its group (setsid) outlives a killed conductor",
     ),
@@ -424,6 +514,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_remote_login.py::test_plain_http_to_another_machine_gets_no_token",
             "tools/test_seal.py::test_a_child_of_the_same_user_cannot_read_what_the_conductor_holds",
             "tools/test_seal.py::test_the_guardian_holds_nothing",
+            "attacks/test_secrets.py::test_a_release_in_which_everything_echoes_the_credentials_tells_nobody",
         ),
     ),
     "I8": Requirement(
@@ -433,8 +524,10 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_redaction.py::test_half_a_secret_at_a_cut_is_not_shown_either",
             "tools/test_redaction.py::test_summaries_facts_and_their_keys_hold_no_secret",
             "tools/test_text.py::test_a_held_secret_is_redacted_in_every_common_form",
+            "attacks/test_secrets.py::test_a_release_in_which_everything_echoes_the_credentials_tells_nobody",
+            "laws/test_effects.py::test_i08_no_form_of_a_held_secret_gets_through",
+            "attacks/test_hostile_repository.py::test_the_doctor_asks_the_remote_without_running_anything_of_the_clone",
         ),
-        "part", "secrets that are split over lines",
     ),
     "I9": Requirement(
         "Files are read and written inside the project: no symbolic link out of it, no parent folder.",
@@ -450,6 +543,15 @@ REQUIREMENTS: dict[str, Requirement] = {
         (
             _ENGINE + "test_a_pin_that_changed_voids_the_approval_and_the_card_shows_the_difference",
             _ENGINE + "test_a_pin_that_changes_between_two_acts_stops_the_second_one", _FAULTS,
+            _ATTACK,
+        ),
+    ),
+    "I11": Requirement(
+        "A range that touches CI, policy, workflows, agents, prompts or lock files asks for one more named approval.",
+        (
+            "tools/test_touched.py::test_a_path_belongs_to_the_rules_that_it_changes",
+            "approvals/test_base.py::test_a_range_that_touches_the_rules_needs_one_more_whatever_the_run_says_it_saw",
+            "approvals/test_sandbox.py::test_two_people_with_two_keys_ship_what_touches_ci_and_data",
         ),
     ),
     "I12": Requirement(
@@ -461,13 +563,24 @@ REQUIREMENTS: dict[str, Requirement] = {
         ),
         "part", "accounts and host roles",
     ),
+    "I13": Requirement(
+        "An approver sees what code rendered from the plan; strangers' texts are escaped, marked and bounded, omissions counted.",
+        (
+            "attacks/test_hostile_texts.py::test_every_text_becomes_one_bounded_line_without_anything_raw",
+            "render/test_card.py::test_notes_of_strangers_are_escaped_and_cannot_widen_the_card",
+            "incidents/test_incidents.py::test_bybit_2025_the_approver_sees_another_summary_than_what_is_signed",
+        ),
+    ),
     "I14": Requirement(
         "No pipe and no tool can approve; an approval by an account that nobody authenticated is an exception on the record.",
         (
             _TERMINAL + "test_a_pipe_cannot_approve_and_draws_no_word",
             "test_architecture.py::test_approvals_are_written_by_people_and_nowhere_else",
+            _ATTACK,
+            "guard/test_clearance.py::test_who_approves_what_they_started_leaves_an_exception_or_it_does_not_fold",
+            "test_signatures.py::test_no_other_bytes_key_purpose_or_text_verifies",
+            "approvals/test_terminals.py::test_what_was_pasted_is_not_typed",
         ),
-        "part", "approvers are not authenticated; no four eyes",
     ),
     "I15": Requirement(
         "A word lives 15 minutes, is never the last one, is good once, and a checkpoint has three.",
@@ -476,6 +589,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _WORDS + "test_the_exact_word_matches_until_it_expires", _IMPOSSIBLE,
             "guard/test_fold.py::test_three_wrong_words_are_counted_and_a_late_right_one_is_not",
             _TERMINAL + "test_the_right_word_typed_exactly_approves",
+            _ATTACK,
         ),
     ),
     "I16": Requirement(
@@ -484,6 +598,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _IMPOSSIBLE, _ENGINE + "test_a_checkpoint_that_expires_ends_the_run",
          "cli/test_status.py::test_reject_and_abort_end_a_run_for_good",
             "engine/test_engine.py::test_an_approval_outlives_its_card_only_where_production_was_touched",
+            _ATTACK,
         ),
     ),
     "I18": Requirement(
@@ -512,6 +627,22 @@ REQUIREMENTS: dict[str, Requirement] = {
             "guard/test_gates.py::test_a_backup_that_is_too_old_lets_nothing_touch_production",
         ),
         "part", "a size floor other than one byte; restoring is claimed by the command, not rehearsed",
+    ),
+    "I21": Requirement(
+        "A migration that destroys data asks for one more named approval, which lists where.",
+        (
+            "tools/test_touched.py::test_what_destroys_data_is_found_whatever_hides_it",
+            "approvals/test_sandbox.py::test_two_people_with_two_keys_ship_what_touches_ci_and_data",
+        ),
+        "part", "only SQL and migrations are looked at",
+    ),
+    "I22": Requirement(
+        "Freezes and locks are asked in code before every effect on an environment.",
+        (
+            "guard/test_policy.py::test_a_freeze_refuses_what_reaches_an_environment",
+            "release/test_policy.py::test_a_freeze_that_begins_while_a_run_waits_holds_it",
+            "release/test_policy.py::test_a_lock_during_a_run_stops_it_before_it_reaches_production_and_it_goes_on_afterwards",
+        ),
     ),
     "I24": Requirement(
         "Healthy is the expected version and good health several times in a row.",
@@ -553,6 +684,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _KILL + "test_a_release_killed_again_and_again_ends_like_one_that_nobody_killed",
             _KILL + "test_the_comparison_tells_an_effect_that_was_repeated",
             _ENGINE + "test_a_kill_within_the_rollback_is_survived_too",
+            _ATTACK,
         ),
     ),
     "I29": Requirement(
@@ -570,6 +702,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _KILL + "test_a_stopped_conductor_whose_lease_was_taken_over_performs_nothing_when_it_goes_on",
             "ledger/test_contract.py::test_an_expired_lease_is_taken_over_and_the_stale_holder_writes_nothing",
             "test_lease_holder.py::test_a_holder_that_may_be_alive_keeps_its_lease",
+            _ATTACK,
         ),
     ),
     "I32": Requirement(
@@ -588,6 +721,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _VERIFY + "test_a_dropped_entry_is_found", _VERIFY + "test_swapped_entries_are_found",
             _VERIFY + "test_a_cut_tail_is_found_by_a_noted_head", _VERIFY + "test_a_fork_is_found",
             _VERIFY + "test_a_chain_written_anew_from_an_edit_on_is_found_by_a_noted_head",
+            "test_folder.py::test_no_command_opens_a_ledger_that_a_commit_brought",
         ),
         "part", "it is not signed",
     ),

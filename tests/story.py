@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from pilothouse import events as e
-from pilothouse.canonical import digest
+from pilothouse.canonical import digest, sha256_hex
 from pilothouse.guard.approval import approval_digest
+from pilothouse.guard.clearance import ACCOUNT, SIGNATURE, STANDING, Clearance, Requirement
+from pilothouse.settings import Approver
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 SHA = "4f2a91c" + "0" * 33
@@ -38,18 +40,29 @@ def planned(*acts, basis=None):
     return e.Planned(digest({"acts": list(acts), "basis": basis}), tuple(acts), basis)
 
 
-def opened(checkpoint="go", *, plan=None, pins=None, basis=None, expires=START + timedelta(days=3)):
+CEO = Approver("ceo", ("ceo",), ("ann",))
+ONE = (Requirement("ceo", 1, "go"),)
+
+
+def clearance(*approvers, requires=ONE, authentications=None, four_eyes="record", starter="bob"):
+    """What a card needs: by default one approval of the group ceo, by any means."""
+    known = authentications or (ACCOUNT, SIGNATURE, STANDING)
+    return Clearance(requires, approvers or (CEO,), known, four_eyes, starter, "b" * 40).as_json()
+
+
+def opened(checkpoint="go", *, plan=None, pins=None, basis=None, cleared=None, expires=START + timedelta(days=3)):
     acts = (
         [{name: item[name] for name in ("step", "tool", "branch", "arguments")} for item in plan.acts] if plan else []
     )
     basis = basis or {
         "checkpoint": checkpoint, "plan": plan.digest if plan else "", "acts": acts, "pins": pins or {},
     }  # fmt: skip
+    basis = {"clearance": cleared or clearance(), "card": sha256_hex(b"card"), **basis}
     return e.CheckpointOpened(checkpoint, approval_digest(basis), "card", basis, pins or {}, expires.isoformat(), ())
 
 
 def approved(card, checkpoint="go"):
-    return e.Approved(checkpoint, card.approval_digest, "ceo", "scripted", "standing", None)
+    return e.Approved(checkpoint, card.approval_digest, "ceo", "scripted", "standing", None, "")
 
 
 def intended(plan, step, *, approval=None, arguments=None, branch="main", attempt=1, tool="deploy.apply"):

@@ -57,7 +57,7 @@ def test_acts_are_performed_by_advance_after_a_decision_of_the_guard():
 
 
 def test_the_ledger_is_written_through_three_functions():
-    """The engine's log, a person's facts, and the start of a run: each by compare-and-swap."""
+    """The engine's log, a person's facts, the start of a run, each by compare-and-swap; a product's line; what was told."""
     writers = set()
     for path in modules(ENGINE):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -67,11 +67,11 @@ def test_the_ledger_is_written_through_three_functions():
                 and isinstance(node.func.value, ast.Attribute) and node.func.value.attr == "journal"
             ):  # fmt: skip
                 writers.add(path.relative_to(ENGINE).as_posix())
-    assert writers == {"engine/world.py", "people.py", "starting.py"}
+    assert writers == {"engine/world.py", "people.py", "starting.py", "notices.py", "locking.py"}
 
 
 def test_approvals_are_written_by_people_and_nowhere_else():
-    assert where("Approved", ENGINE, TOOLS) == {"src/pilothouse/people.py"}
+    assert where("Approved", ENGINE, TOOLS) == {"src/pilothouse/approving.py"}
 
 
 @pytest.mark.parametrize("name", ["Popen", "run", "check_output", "check_call", "system", "popen", "execv", "fork"])

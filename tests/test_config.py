@@ -184,3 +184,46 @@ def test_a_configuration_is_called_as_the_person_knows_it(tmp_path: Path, monkey
     with pytest.raises(InvalidFile, match=r"^pilothouse.yml:1: unknown key 'versoin'") as caught:
         config.load(tmp_path)
     assert caught.value.hint == "did you mean 'version'?"
+
+
+FREEZE = """\
+policy:
+  freezes:
+    - {name: weekend, reason: quiet, start: "%s", rule: "%s", duration: 1h, time_zone: UTC}
+"""
+FRIDAY, DAILY = "2026-01-02T16:00", "FREQ=DAILY"
+
+
+@pytest.mark.parametrize(
+    ("start", "rule", "told"),
+    [
+        (FRIDAY, "FREQ=DAILY;INTERVAL=0", "INTERVAL is a number from 1 to 1000"),
+        (FRIDAY, "FREQ=DAILY;INTERVAL=-1", "INTERVAL is a number from 1 to 1000"),
+        (FRIDAY, "FREQ=DAILY;INTERVAL=1001", "INTERVAL is a number from 1 to 1000"),
+        (FRIDAY, "FREQ=DAILY;COUNT=0", "COUNT is a number from 1 to 10000"),
+        (FRIDAY, "FREQ=DAILY;COUNT=10001", "COUNT is a number from 1 to 10000"),
+        (FRIDAY, "FREQ=DAILY;UNTIL=99991231", "UNTIL is a local time in the years 2000 to 2100"),
+        (FRIDAY, "FREQ=DAILY;UNTIL=20270101T000000Z", "UNTIL is a local time"),
+        (FRIDAY, "FREQ=DAILY;COUNT=2;UNTIL=20270101", "says something twice"),
+        (FRIDAY, "FREQ=DAILY;UNTIL=20261399", "is not a recurrence rule"),
+        (FRIDAY, "FREQ=DAILY;UNTIL=20260101", "never comes"),
+        (FRIDAY, "FREQ=DAILY;INTERVAL=7;BYDAY=MO", "never comes"),  # every seventh day from a Friday
+        (FRIDAY, "FREQ=DAILY;BYSETPOS=5", "never comes"),
+        ("9999-12-31T23:59", DAILY, "is not in the years 2000 to 2100"),
+        ("1999-12-31", DAILY, "is not in the years 2000 to 2100"),
+    ],
+)
+def test_a_freeze_without_end_or_beginning_is_refused_at_its_line(start: str, rule: str, told: str) -> None:
+    with pytest.raises(InvalidFile, match=told) as caught:
+        config.parse(MINIMAL + FREEZE % (start, rule))
+    assert "pilothouse.yml:11" in str(caught.value)
+    assert caught.value.hint.startswith("for example")
+
+
+@pytest.mark.parametrize(
+    "rule", [DAILY, "FREQ=DAILY;INTERVAL=7;BYDAY=FR", "FREQ=DAILY;INTERVAL=1000", "FREQ=WEEKLY;COUNT=10000",
+             "FREQ=DAILY;UNTIL=20270101T160000", "FREQ=DAILY;UNTIL=21001231", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29"],
+)  # fmt: skip
+def test_a_freeze_that_comes_is_taken(rule: str) -> None:
+    (freeze,) = config.parse(MINIMAL + FREEZE % (FRIDAY, rule)).policy.freezes
+    assert freeze.rule == rule

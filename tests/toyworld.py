@@ -126,7 +126,7 @@ def toy_workflow():
 
 def toy(tools=None, journal=None, *, product=None, clock=None, **options):
     from guard_samples import product as sample_product
-    from story import started
+    from story import clearance, started
 
     tools = tools or ToyTools()
     new = journal is None
@@ -134,7 +134,8 @@ def toy(tools=None, journal=None, *, product=None, clock=None, **options):
     configuration = Configuration({"acme": product or sample_product()}, "toy", Policy(), "", "pilothouse.yml")
     world = World(
         journal=journal, tools=tools, personas=options.pop("personas", ScriptedPersonas()), clock=clock or SteppingClock(),
-        workflow=toy_workflow(), configuration=configuration, chain="acme", **options,
+        workflow=toy_workflow(), configuration=configuration, chain="acme",
+        clearance=lambda _state, _checkpoint: clearance(), **options,
     )  # fmt: skip
     if new:
         journal.append("acme", "r-1", [started(workflow="toy")], "2026-11-21T09:00:00.000000+00:00")

@@ -6,28 +6,34 @@ imported by the method that needs them, so that ``status`` and ``--help`` stay q
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.canonical import sha256_hex
 from pilothouse.errors import LeaseLost, RequestRefused
+from pilothouse.folder import FOLDER
+from pilothouse.guard.clearance import ACCOUNT
 from pilothouse.guard.state import RunState
 from pilothouse.model import Person
-from pilothouse.workspace import FOLDER, Request, SystemClock, Workspace
+from pilothouse.workspace import Request, SystemClock, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pilothouse.engine.advance import Standing
     from pilothouse.engine.world import World
+    from pilothouse.events import Locked, Validated
+    from pilothouse.guard.product import Lock
     from pilothouse.ports import Lease
+    from pilothouse.settings import Configuration
+    from pilothouse.validating import Ask
 
 __all__ = ["FOLDER", "Pilothouse", "Request", "SystemClock", "os_user"]
 
@@ -35,8 +41,8 @@ LEASE_SECONDS = 30
 
 
 def os_user(channel: str) -> Person:
-    """The operating system's user: known by nothing but the account (until clearance is built)."""
-    return Person(getpass.getuser(), channel)
+    """The operating system's user, as the kernel knows them: a variable of the environment is anybody's to set."""
+    return Person(pwd.getpwuid(os.getuid()).pw_name, channel, ACCOUNT)
 
 
 def _alive(pid: int) -> bool:
@@ -106,15 +112,34 @@ class Pilothouse(Workspace):
             RequestRefused: another conductor is at work on the product.
             LedgerError: the ledger cannot be read or written.
         """
+        from pilothouse.auditing import demand_genuine
         from pilothouse.engine.advance import advance
 
         state = self.find(run)
-        world = world or self.world(state)
         with self._holding(state.started.product) as lease:
+            world = world or self.world(state)
             world.lease = lease
+            demand_genuine(event for event in self.journal.read(state.started.product) if event.run == run)
             standing = advance(run, world)
         self._render_state_file()
+        self.tell_notices(standing.state)  # once the lease is given back: a slow service holds nobody up
         return standing
+
+    def tell_notices(self, state: RunState) -> None:
+        """Tell the configured services where a run stands, once each; trouble with them is recorded, never raised."""
+        from pilothouse import notices
+
+        notices.tell(self, state)
+
+    def milestones(self, configuration: Configuration, product: str) -> list[tuple[int, str, str]]:
+        """The closed milestones of a product's forge: number, title, and when it was closed. Raises ToolFailed."""
+        from pilothouse.composition import toolbox
+        from pilothouse.engine.world import iso
+
+        tools = toolbox(self, configuration, product, "r-worker", iso(self.clock.now()), {})
+        found = tools.observe("forge.milestones", {}).facts["milestones"]
+        rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+        return [(int(str(row["number"])), str(row["title"]), str(row["closed_at"])) for row in rows]
 
     def follow(self, run: str, *, approve: Callable[[RunState, str], bool] | None = None) -> Standing:
         """Go on until the run waits for a person, rests or is over; watches are waited for.
@@ -172,17 +197,23 @@ class Pilothouse(Workspace):
 
     # --- people -------------------------------------------------------------------------------------------------
 
-    def resume(self, run: str, who: Person, *, lift_hold: str = "", settle: str = "", reason: str = "") -> str:
+    def resume(
+        self, run: str, who: Person, *, lift_hold: str = "", settle: str = "", reason: str = "",
+        override: Sequence[str] = (), go: str = "",
+    ) -> str:  # fmt: skip
         """Set a run going again (the caller follows it); its id.
 
         Raises:
             UsageError: nothing to resume, or an exception without its reason.
+            RequestRefused: this person may not override, or give a go.
         """
         from pilothouse import people
         from pilothouse.stateview import check_state_file
 
         check_state_file(self)
-        return people.resume(self, self.find(run), who, lift_hold=lift_hold, settle=settle, reason=reason)
+        return people.resume(
+            self, self.find(run), who, lift_hold=lift_hold, settle=settle, reason=reason, override=override, go=go
+        )
 
     def approve(self, run: str, who: Person, ask: Callable[[str, str], str]) -> RunState:
         """Draw a word, show it through ``ask(card, word)``, compare what comes back, and record the outcome (APR-1, 2).
@@ -190,17 +221,61 @@ class Pilothouse(Workspace):
         Raises:
             RequestRefused: nothing waits, the word was wrong or late, the checkpoint expired.
         """
-        from pilothouse import people
+        from pilothouse import approving
         from pilothouse.stateview import check_state_file
 
         check_state_file(self)
-        return people.approve(self, self.find(run), who, ask)
+        return approving.approve(self, self.find(run), who, ask)
 
     def approve_scripted(self, state: RunState, checkpoint: str) -> bool:
-        """Approve by the file that policy names, where it covers this checkpoint (APR-6)."""
-        from pilothouse import people
+        """Approve by the file that policy names, where it covers this checkpoint (APR-6).
 
-        return people.approve_scripted(self, state, checkpoint)
+        Returns:
+            Whether the checkpoint is open now; False where it does not cover it, or more people are needed.
+        """
+        from pilothouse import approving
+
+        return approving.approve_scripted(self, state, checkpoint)
+
+    def statement(self, run: str) -> bytes:
+        """The bytes that an SSH signature over a run's open checkpoint covers. Raises RequestRefused."""
+        from pilothouse import approving
+
+        return approving.statement_of(self.find(run))
+
+    def approve_signed(self, run: str, approver: str, channel: str, signature: str) -> RunState:
+        """Record an approver's SSH signature over what the open checkpoint shows, once it verifies (APR-4).
+
+        Raises:
+            RequestRefused: nothing waits, they may not approve, or the signature is not theirs or of something else.
+        """
+        from pilothouse import approving
+        from pilothouse.stateview import check_state_file
+
+        check_state_file(self)
+        return approving.approve_signed(self, self.find(run), approver, channel, signature)
+
+    def lock(self, product: str, who: Person, *, name: str = "", reason: str, lasts: timedelta | None = None) -> Lock:
+        """Hold a product, or every one (``locking.ALL``). Raises UsageError, RequestRefused."""
+        from pilothouse import locking
+
+        made = locking.lock(self, product, who, name=name, reason=reason, lasts=lasts)
+        self._render_state_file()
+        return made
+
+    def unlock(self, product: str, who: Person, *, name: str = "", reason: str) -> Locked:
+        """Take a lock off, one's own or as a permitted approver; the lock that held. Raises RequestRefused."""
+        from pilothouse import locking
+
+        known = locking.unlock(self, product, who, name=name, reason=reason)
+        self._render_state_file()
+        return known
+
+    def validate(self, product: str, who: Person, ask: Ask, sha: str = "") -> tuple[Validated, ...]:
+        """Ask every manual check of a product, and record the answers. Raises RequestRefused, UsageError."""
+        from pilothouse import validating
+
+        return validating.validate(self, product, who, ask, sha)
 
     def reject(self, run: str, who: Person, reason: str) -> RunState:
         """Reject what waits; durable."""

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from pilothouse.workspace import Workspace
 
 
-def read_from_base(app: Workspace, state: RunState) -> tuple[ScriptedApproval, ...]:
-    """The scripted approvals that hold for a run: policy and file as they are at the run's pinned commit.
+def read_from_base(app: Workspace, state: RunState, sha: str = "") -> tuple[ScriptedApproval, ...]:
+    """The scripted approvals that hold for a run: policy and file as they are at a commit of the base branch.
 
     The working tree has no say: whoever can edit it could otherwise approve their own release.
+
+    Args:
+        sha: the commit; the run's own where none is given.
 
     Raises:
         InvalidFile: the file is not what it should be.
     """
     tools = world_of(app, state.run, state.started, state.started_at).tools
-    sha = state.started.to_sha
+    sha = sha or state.started.to_sha
     policy = config.parse(_text(tools, sha, "pilothouse.yml"), f"{sha[:7]}:pilothouse.yml").policy
     if policy.scripted_approvals is None:
         return ()

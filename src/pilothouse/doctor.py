@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import PilothouseError
 from pilothouse.project import find_project
+from pilothouse_tools import programs
 
 if TYPE_CHECKING:
     from pilothouse.settings import Configuration, Product
 
 OK, WARN, BAD = "ok", "warn", "bad"
 TIMEOUT = 15.0  # seconds a tool may take to say its version, or a remote to answer
-
-# Least versions, and why.
-LEAST: Mapping[str, tuple[tuple[int, ...], str]] = {
-    "git": ((2, 38), "merge-tree --write-tree merges without a checkout"),
-    "gh": ((2, 20), "api and release with --json"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +81,25 @@ def _tools(env: Mapping[str, str], *, gh: str) -> Iterator[Check]:
 
 def _versioned(name: str, env: Mapping[str, str]) -> Check:
     path = shutil.which(name, path=env.get("PATH"))
-    least, why = LEAST[name]
+    least, why = programs.LEAST[name]
     wanted = ".".join(map(str, least))
     if path is None:
         return Check(name, BAD, "not found on the PATH", f"install {name} {wanted} or later")
     said = _run([path, "--version"], env)
-    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said or "")
-    if match is None:
+    version = programs.version_in(said or "")
+    if not version:
         return Check(name, BAD, f"{path} does not say its version", f"install {name} {wanted} or later")
-    version = tuple(int(part) for part in match.groups(default="0"))
-    told = f"{match.group(0)} ({path})"
-    if version < least:
+    told = f"{version} ({path})"
+    if programs.too_old(version, least):
         return Check(name, BAD, told, f"{wanted} or later is needed: {why}")
     return Check(name, OK, told)
 
 
 def _run(argv: list[str], env: Mapping[str, str], cwd: Path | None = None) -> str | None:
     """What a program says, or None where it fails; it never asks anything."""
-    quiet = {**env, "GIT_TERMINAL_PROMPT": "0", "GH_PROMPT_DISABLED": "1"}
+    # No GIT_*: such a variable can name programs that git would run.
+    kept = {name: value for name, value in env.items() if not name.startswith("GIT_")}
+    quiet = {**kept, "GIT_TERMINAL_PROMPT": "0", "GH_PROMPT_DISABLED": "1"}
     try:
         done = subprocess.run(
             argv,
@@ -130,8 +126,10 @@ def _project(folder: Path, env: Mapping[str, str]) -> Iterator[Check]:
         return
     yield Check("project", OK, f"{folder}: {', '.join(configuration.products)}")
     yield from _playbook(folder, configuration)
+    yield _approvals(configuration, env)
     for product in configuration.products.values():
         yield from _product(folder, product, env)
+        yield from _weak(product, env)
     writable = _writable(folder)
     yield writable
     yield _ledger(folder)
@@ -150,6 +148,36 @@ def _playbook(folder: Path, configuration: Configuration) -> Iterator[Check]:
     yield Check("workflow", OK, f"{configuration.workflow} is sound")
 
 
+def _approvals(configuration: Configuration, env: Mapping[str, str]) -> Check:
+    """Whether a program that runs as an approver's account could approve in their name (APR-6)."""
+    if configuration.policy.signature != "require":
+        return Check(
+            "approvals",
+            WARN,
+            "a typed word approves: it proves an account, and no person (policy.approval.signature: allow)",
+            "where agents, jobs or other people run as an approver's account, set policy.approval.signature: require\n"
+            "on the base branch, with keys that this account cannot use",
+        )
+    near = _keys_within_reach(Path(env.get("HOME", "/nonexistent")) / ".ssh")
+    reachable = [person.id for person in configuration.approvers if " ".join(person.key.split()[:2]) in near]
+    if reachable:
+        told = f"signatures only, and this account can sign for {', '.join(reachable)}"
+        return Check("approvals", WARN, told, "keep the private key where no program of this account reaches it")
+    return Check("approvals", OK, "signatures only")
+
+
+def _keys_within_reach(folder: Path) -> set[str]:
+    """The public keys whose private halves lie beside them; a token's key (sk-) wants a touch besides."""
+    found = set()
+    try:
+        for file in sorted(folder.glob("*.pub")):
+            if os.access(file.with_suffix(""), os.R_OK):
+                found.add(" ".join(file.read_text(encoding="utf-8", errors="replace").split()[:2]))
+    except OSError:
+        return found
+    return {key for key in found if key and not key.startswith("sk-")}
+
+
 def _product(folder: Path, product: Product, env: Mapping[str, str]) -> Iterator[Check]:
     for environment in product.environments.values():
         missing = [name for name in environment.credentials if not env.get(name)]
@@ -166,14 +194,54 @@ def _product(folder: Path, product: Product, env: Mapping[str, str]) -> Iterator
         yield Check(
             "forge", OK, f"{product.forge.repository}: credentials present: {', '.join(forge) or 'none needed'}"
         )
-    git = shutil.which("git", path=env.get("PATH"))
-    heads = _run([git, "ls-remote", "--heads", "--", product.remote, product.base], env, folder) if git else None
+    yield from _services(product, env)
+    heads = _heads(folder, product, env)
     if heads is None:
         yield Check("remote", BAD, f"{product.remote} does not answer", f"try: git ls-remote {product.remote}")
     elif not heads.strip():
         yield Check("remote", BAD, f"{product.remote} has no branch {product.base}", "push it, or name another base")
     else:
         yield Check("remote", OK, f"{product.remote} has {product.base} at {heads[:7]}")
+
+
+def _services(product: Product, env: Mapping[str, str]) -> Iterator[Check]:
+    """Who is told: a service that cannot be reached stops no run, so its trouble is a warning."""
+    services = [notice for notice in product.notify if notice.url_variable]
+    missing = [notice.url_variable for notice in services if not env.get(notice.url_variable)]
+    if missing:
+        yield Check("notify", WARN, f"missing: {', '.join(missing)}", "set them in the conductor's environment")
+    if any(notice.channel == "apprise" for notice in services) and find_spec("apprise") is None:
+        yield Check("notify", WARN, "apprise is not installed", "install it: pip install 'pilothouse[notify]'")
+
+
+def _heads(folder: Path, product: Product, env: Mapping[str, str]) -> str | None:
+    """What the remote says of the base branch, asked as every tool asks: nothing that the clone configures runs."""
+    import tempfile
+
+    from pilothouse_tools.repository import Repository
+    from pilothouse_tools.scratch import UPSTREAM, Signature
+
+    passed = {name: env[name] for name in ("PATH", "LANG", "SSH_AUTH_SOCK") if name in env}
+    token = env.get(product.remote_token, "") if product.remote_token else ""
+    with tempfile.TemporaryDirectory(prefix="pilothouse-doctor-") as scratch:
+        nobody = Signature("nobody", "nobody@localhost", "2000-01-01T00:00:00Z")
+        repo = Repository(folder, product.remote, Path(scratch), {**passed, "HOME": scratch}, nobody, token)
+        ref = f"refs/heads/{product.base}"
+        try:
+            done = repo.run("ls-remote", "--end-of-options", UPSTREAM, ref, remote=True, timeout=TIMEOUT)
+        except PilothouseError:
+            return None
+    return done.stdout.decode("utf-8", "replace") if done.code == 0 else None
+
+
+def _weak(product: Product, env: Mapping[str, str]) -> Iterator[Check]:
+    """Values that cannot be told from ordinary words: redacting them blindly would garble every text."""
+    from pilothouse.redaction import credential_names, weakness
+
+    weak = {name: why for name in credential_names(product) if (why := weakness(env.get(name, "")))}
+    if weak:
+        told = "not redacted: " + ", ".join(f"{name} ({why})" for name, why in weak.items())
+        yield Check("secrets", WARN, told, "choose longer values that are no plain words or numbers")
 
 
 def _ledger(folder: Path) -> Check:

@@ -18,12 +18,17 @@ VERSION = 1  # of the event format; a newer one halts, an older one is upcast
 
 JsonObject: TypeAlias = dict[str, Json]
 
+PRODUCT_LINE = "_product"  # the run of facts that belong to a product and to no run
+GLOBAL_CHAIN = "_global"  # the chain of what holds for every product
+WAY_BACK = "way_back"  # the input of a run that freezes and locks never hold
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """A run began: everything it is bound to, by value. ``global_head`` names the head of the chain ``_global``.
 
     ``outline`` lists the workflow's steps (id, title, agent, kind, phase, branch), so that readers need no parser.
+    Of ``inputs``, those that nobody is asked for are set by ``starting`` alone.
     """
 
     product: str
@@ -44,6 +49,11 @@ class Started:
     supersedes: str | None
     outline: tuple[JsonObject, ...]
     tool_version: str
+
+    @property
+    def way_back(self) -> bool:
+        """Whether this is the rollback that nothing holds: judged by its text when it started, not by its name."""
+        return self.inputs.get(WAY_BACK) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,15 @@ class CheckpointOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class CardVoided:
+    """What a card showed is not so any more while it still waits; the checkpoint opens again with the difference."""
+
+    checkpoint: str
+    approval_digest: str
+    difference: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WordDrawn:
     """A word was drawn for a checkpoint; the word itself is nowhere while it lives."""
 
@@ -148,7 +167,11 @@ class WordSpent:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A person approved exactly this digest."""
+    """A person approved exactly this digest.
+
+    ``who`` is an approver's id, ``authentication`` how they were known: account, ssh-signature or standing;
+    ``signature`` is the armoured SSH signature, else empty.
+    """
 
     checkpoint: str
     approval_digest: str
@@ -156,6 +179,7 @@ class Approved:
     channel: str
     authentication: str
     exception: str | None
+    signature: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +346,83 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True)
+class Notified:
+    """People were told, or could not be told, where the run stands. It changes nothing of the run.
+
+    ``occasion`` is what was told (``waiting:`` and the approval digest, ``done`` …), ``channel`` where, ``message``
+    the text, or why it was not delivered.
+    """
+
+    occasion: str
+    channel: str
+    delivered: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """A permitted person let a run through a freeze or a lock: an exception on the record.
+
+    ``name`` is the block's id: freeze/NAME, lock/NAME or lock-all/NAME.
+    """
+
+    name: str
+    who: str
+    channel: str
+    authentication: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A permitted person let one act happen, in a workflow that asks before each act."""
+
+    step: str
+    who: str
+    channel: str
+    authentication: str
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A product is held, or every product (chain ``_global``). ``expires_at`` is empty: until it is unlocked.
+
+    ``cause`` is the run after whose rollback it was locked, else empty.
+    """
+
+    name: str
+    reason: str
+    owner: str
+    channel: str
+    expires_at: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """A lock was taken off."""
+
+    name: str
+    who: str
+    channel: str
+    authentication: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """A person answered a manual check for one commit: yes or no."""
+
+    item: str
+    sha: str
+    answer: str
+    note: str
+    who: str
+    channel: str
+    authentication: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The run reached an end: done or rolled-back."""
 
@@ -330,18 +431,20 @@ class Ended:
 
 
 Fact: TypeAlias = (
-    Started | Observed | Judged | VerdictGiven | HoldLifted | Planned | Skipped | CheckpointOpened
+    Started | Observed | Judged | VerdictGiven | HoldLifted | Planned | Skipped | CheckpointOpened | CardVoided
     | WordDrawn | WordSpent | Approved | Rejected | CheckpointExpired | Intended | Done | Failed | Refused
     | Resumed | WatchOpened | Sampled | WatchClosed | Branched | Halted | Settled | Aborted | Superseded
-    | Ended
+    | Overridden | Allowed | Locked | Unlocked | Validated | Ended | Notified
 )  # fmt: skip
 
 _KINDS: dict[str, type[Fact]] = {
     kind.__name__: kind
     for kind in (
-        Started, Observed, Judged, VerdictGiven, HoldLifted, Planned, Skipped, CheckpointOpened, WordDrawn, WordSpent,
+        Started, Observed, Judged, VerdictGiven, HoldLifted, Planned, Skipped, CheckpointOpened, CardVoided,
+        WordDrawn, WordSpent,
         Approved, Rejected, CheckpointExpired, Intended, Done, Failed, Refused, Resumed, WatchOpened, Sampled,
-        WatchClosed, Branched, Halted, Settled, Aborted, Superseded, Ended,
+        WatchClosed, Branched, Halted, Settled, Aborted, Superseded, Overridden, Allowed, Locked,
+        Unlocked, Validated, Ended, Notified,
     )
 }  # fmt: skip
 

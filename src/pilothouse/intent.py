@@ -31,7 +31,13 @@ MAX_REASON = 200
 _VERSION = re.compile(r"v?((?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[0-9a-z.-]+)?)")
 _PARTIAL_VERSION = re.compile(r"v?\d+(?:\.\d+)?")
 _REASON = re.compile(r"[\s,;:]+(?:because(?: of)?|due to|reason:)\s+", re.IGNORECASE)
-
+_AFTER = re.compile(
+    r"(?P<request>.+?)\s+(?:after|when|once)\s+"
+    r"(?:(?:the\s+)?(?P<title>sprint(?:\s+[\w.-]+)?)(?:\s+(?:is\s+)?(?:over|done|closed|ends))?"
+    r"|(?:the\s+)?milestone\s+(?P<milestone>[\w .-]{1,60}?)(?:\s+is\s+closed)?"
+    r"|(?P<other>[a-z][a-z0-9-]*)\s+(?:is\s+)?released)",
+    re.IGNORECASE,
+)
 
 _LONGEST = max(len(words) for words in PHRASES)
 
@@ -68,7 +74,23 @@ class Unknown:
     reason_code: str = "not-understood"
 
 
-Answer = Intent | Clarify | Unknown
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What is to be started once something has happened (INT-2). A sentence registers nothing: configuration does.
+
+    ``on`` and ``name`` are as in ``events`` of pilothouse.yml: milestone-closed and its title (empty: whichever is the
+    sprint's), or phase-reached and the other product. ``choices`` would start it now.
+    """
+
+    workflow: str
+    product: str
+    on: str
+    name: str
+    choices: tuple[str, ...]
+    reason_code: str = "needs-event"
+
+
+Answer = Intent | Clarify | Unknown | Later
 
 
 @dataclass(slots=True)
@@ -128,6 +150,9 @@ def parse(
     refusal = _not_a_request(body, reason, world)
     if refusal is not None:
         return refusal
+    later = _later(body, world) if not reason else None
+    if later is not None:
+        return later
     slash = re.fullmatch(r"/([a-z][a-z-]*)(?:\s+(.*))?", body.lower())
     chosen: str | None = None
     if slash is not None:
@@ -139,6 +164,30 @@ def parse(
     if chosen is not None:
         heard.slots.setdefault("workflow", []).append(chosen)
     return _understand(heard, reason, world)
+
+
+def _later(body: str, world: _World) -> Later | None:
+    """A whole request, and after it an event that is known by its form; anything else is not understood as before."""
+    parts = _AFTER.fullmatch(body.rstrip("!. "))
+    if parts is None:
+        return None
+    asked = parse(
+        parts["request"], world.products, workflows=world.workflows, default_workflow=world.default_workflow,
+        default_product=world.default_product,
+    )  # fmt: skip
+    if not isinstance(asked, Intent) or asked.workflow == ROLLBACK or asked.version or asked.bump or asked.dry_run:
+        return None
+    now = (parts["request"],)
+    if parts["other"]:
+        other = parts["other"].lower()
+        known = other in world.products and other != asked.product
+        return Later(asked.workflow, asked.product, "phase-reached", other, now) if known else None
+    return Later(asked.workflow, asked.product, "milestone-closed", _title(parts["title"], parts["milestone"]), now)
+
+
+def _title(sprint: str | None, milestone: str | None) -> str:
+    """The milestone that is meant; "the sprint" alone names none."""
+    return milestone or (sprint if sprint and " " in sprint else "") or ""
 
 
 def _split_reason(text: str) -> tuple[str, str]:

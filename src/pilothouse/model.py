@@ -129,6 +129,9 @@ class Branch:
     ends: str  # rolled-back | halted
 
 
+EACH_ACT = "each-act"
+
+
 @dataclass(frozen=True, slots=True)
 class Workflow:
     """A workflow: phases in order, gates by id, contingent branches by name, and the source it was read from."""
@@ -141,6 +144,7 @@ class Workflow:
     branches: Mapping[str, Branch]
     source: str
     path: str = ""
+    asks: str = ""  # each-act: every act that no checkpoint covers waits for a person's go
 
     def steps(self, branch: str = "main") -> tuple[Step, ...]:
         """The steps of the main line or of one contingent branch, in order."""

@@ -1,33 +1,32 @@
-"""What people do to a run: approve, reject, abort, resume. Each is one durable fact, appended by compare-and-swap."""
+"""What people do to a run besides approving: reject, abort, resume. Each is one durable fact, by compare-and-swap."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pilothouse import approvalfile
+from pilothouse import locking
+from pilothouse.clearances import known_as
 from pilothouse.engine.world import iso
-from pilothouse.errors import ImpossibleHistory, RequestRefused, RunEnded, UsageError
+from pilothouse.errors import ImpossibleHistory, RequestRefused, UsageError
 from pilothouse.events import (
     Aborted,
-    Approved,
-    CheckpointExpired,
     Event,
     Fact,
     HoldLifted,
+    Notified,
     Rejected,
     Resumed,
     Settled,
-    WordDrawn,
-    WordSpent,
 )
-from pilothouse.guard import approval
+from pilothouse.guard.clearance import clearance_of, may_reject
 from pilothouse.guard.fold import fold, step_on
-from pilothouse.guard.state import MAX_WORDS, CheckpointState, RunState
-from pilothouse.model import Person, Presence, Refuse
+from pilothouse.guard.state import CheckpointState, RunState
+from pilothouse.model import Person, Presence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilothouse.workspace import Workspace
 
 
@@ -44,7 +43,7 @@ def append(app: Workspace, state: RunState, *facts: Fact) -> RunState:
     if head.seq != state.head_seq:
         # Other runs share the chain, so only events of this run since then count as a change.
         newer = app.journal.read(chain, after=state.head_seq)
-        if any(event.run == state.run for event in newer):
+        if any(event.run == state.run and not isinstance(event.fact, Notified) for event in newer):
             raise RequestRefused("run-moved", f"{state.run} went on meanwhile", "look again: pilothouse status")
     at = iso(app.clock.now())
     _demand_possible(app, state, facts, at)
@@ -79,84 +78,18 @@ def open_checkpoint(state: RunState) -> tuple[str, CheckpointState]:
                          f"see: pilothouse status {state.run}")  # fmt: skip
 
 
-def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, str], str]) -> RunState:
-    """See ``app.Pilothouse.approve``. The word lives in this function's frame and nowhere else."""
-    name, known = open_checkpoint(state)
-    opened = known.opened
-    assert opened is not None
-    now = app.clock.now()
-    refusal = approval.may_ask(state, name, now)
-    if refusal is not None:
-        if refusal.reason_code == "checkpoint-expired":
-            append(app, state, CheckpointExpired(name, opened.approval_digest))
-        raise RequestRefused(refusal.reason_code, refusal.message, refusal.hint)
-    word = secrets.choice(approval.drawable(_last_word(app, state)))
-    until = iso(now + approval.WORD_LIFE)
-    state = append(app, state, WordDrawn(name, opened.approval_digest, who.channel, until))
-    try:
-        entered = ask(opened.card, word)
-    except BaseException:
-        # Left at the prompt: the word is spent, so that it is never drawn next time.
-        append(app, state, WordSpent(name, opened.approval_digest, word, "", matched=False, channel=who.channel))
-        raise
-    entered = entered or "\n"  # an empty line is a wrong entry; nothing at all is a prompt that was left
-    if approval.expired(known, app.clock.now()):
-        late = WordSpent(name, opened.approval_digest, word, entered[:64], matched=False, channel=who.channel)
-        append(app, state, late, CheckpointExpired(name, opened.approval_digest))
-        raise RequestRefused("checkpoint-expired", f"{name} expired at {opened.expires_at}")
-    matched = approval.entry_matches(word, entered, until, app.clock.now())
-    spent = WordSpent(name, opened.approval_digest, word, entered[:64], matched, who.channel)
-    if matched:
-        given = Approved(
-            name, opened.approval_digest, who.identity, who.channel, who.authentication,
-            "approved by an account that is not authenticated" if who.authentication == "unauthenticated" else None,
-        )  # fmt: skip
-        return append(app, state, spent, given)
-    return _not_matched(app, state, name, spent, who)
-
-
-def _not_matched(app: Workspace, state: RunState, name: str, spent: WordSpent, who: Person) -> RunState:
-    if spent.entered == approval.ABORT:
-        append(app, state, spent, Aborted(who.identity, who.channel, "ABORT was entered at the checkpoint"))
-        raise RunEnded("aborted", f"{state.run} is aborted, as you asked")
-    wrong = state.checkpoints[name].wrong_words + (0 if spent.entered == spent.presented else 1)
-    if wrong >= MAX_WORDS:
-        append(app, state, spent, Rejected(name, who.identity, who.channel, f"{MAX_WORDS} wrong words"))
-        raise RunEnded("words-spent", f"{MAX_WORDS} words were entered wrongly; {state.run} is rejected")
-    append(app, state, spent)
-    left = MAX_WORDS - wrong
-    if spent.entered == spent.presented:
-        raise RequestRefused(
-            "word-late", "the word was older than 15 minutes; it is spent", "ask for a new one: approve"
-        )
-    hint = f"you may ask for a new word {left} more time{'s' if left > 1 else ''}: approve again"
-    raise RequestRefused("word-wrong", "that was not the word; it is spent and nothing was approved", hint)
-
-
-def _last_word(app: Workspace, state: RunState) -> str:
-    words = [run.last_word for run in app.runs(state.started.product) if run.last_word]
-    return words[-1] if words else ""
-
-
-def approve_scripted(app: Workspace, state: RunState, checkpoint: str) -> bool:
-    """See ``app.Pilothouse.approve_scripted``."""
-    known = state.checkpoints[checkpoint]
-    assert known.opened is not None
-    entries = approvalfile.read_from_base(app, state)
-    found = approval.scripted_applies(entries, state, checkpoint, app.clock.now())
-    if isinstance(found, Refuse) or not approvalfile.made_of_base(app, state):
-        return False
-    exception = f"standing approval of {found.approver} from the approvals file, until {found.expires}"
-    append(app, state, Approved(
-        checkpoint, known.opened.approval_digest, found.approver, "scripted", "standing", exception,
-    ))  # fmt: skip
-    return True
-
-
 def reject(app: Workspace, state: RunState, who: Person, reason: str) -> RunState:
     """See ``app.Pilothouse.reject``."""
-    name, _known = open_checkpoint(state)
-    return append(app, state, Rejected(name, who.identity, who.channel, _reason(reason)))
+    name, known = open_checkpoint(state)
+    assert known.opened is not None
+    cleared = clearance_of(known.opened.basis)
+    rejecting = known_as(cleared, who) if cleared else who.identity
+    if not may_reject(cleared, rejecting):
+        raise RequestRefused(
+            "may-not-reject", f"{rejecting} is no approver of this product and did not start {state.run}",
+            f"whoever may not approve can still end the run: pilothouse abort {state.run} --reason …",
+        )  # fmt: skip
+    return append(app, state, Rejected(name, rejecting, who.channel, _reason(reason)))
 
 
 def abort(app: Workspace, state: RunState, who: Person, reason: str) -> RunState:
@@ -166,7 +99,10 @@ def abort(app: Workspace, state: RunState, who: Person, reason: str) -> RunState
     return append(app, state, Aborted(who.identity, who.channel, _reason(reason)))
 
 
-def resume(app: Workspace, state: RunState, who: Person, *, lift_hold: str, settle: str, reason: str) -> str:
+def resume(
+    app: Workspace, state: RunState, who: Person, *, lift_hold: str, settle: str, reason: str,
+    override: Sequence[str] = (), go: str = "",
+) -> str:  # fmt: skip
     """See ``app.Pilothouse.resume``."""
     if state.over:
         raise RequestRefused("run-over", f"{state.run} is {state.standing()}; there is nothing to go on with")
@@ -174,9 +110,16 @@ def resume(app: Workspace, state: RunState, who: Person, *, lift_hold: str, sett
         held = state.verdicts.get(lift_hold)
         if held is None or held.answer != "hold" or lift_hold in state.lifted:
             raise UsageError("no-such-hold", f"no hold at {lift_hold!r}", f"see: pilothouse status {state.run}")
-        state = append(app, state, HoldLifted(lift_hold, who.identity, who.channel, _reason(reason)))
+        approver = locking.permitted_now(app, state, who)
+        state = append(app, state, HoldLifted(lift_hold, approver.id, who.channel, _reason(reason)))
     if settle:
-        state = append(app, state, _settled(state, settle, who, _reason(reason)))
+        fact = _settled(state, settle, who, _reason(reason))
+        state = append(app, state, replace(fact, who=locking.permitted_now(app, state, who).id))
+    overridden = locking.override_run(app, state, who, override, reason)
+    if overridden:
+        state = append(app, state, *overridden)
+    if go:
+        state = append(app, state, locking.go(app, state, who, go))
     if state.refused or state.halted:
         append(app, state, Resumed(who.identity, who.channel))
     return state.run

@@ -131,6 +131,7 @@ class Readiness:
     allow_skipped: tuple[str, ...] = ()
     blocker_labels: tuple[str, ...] = ("critical", "high")
     release_label: str = "next-release"
+    allowed_secrets: tuple[str, ...] = ()  # fingerprints; only what the base branch holds counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,20 +170,90 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Where notices go: ``console``, or ``file`` (JSON lines, path within the project)."""
+    """Where notices go: console, file (JSON lines, ``path`` within the project), apprise, ntfy or webhook.
+
+    ``url_variable`` names the variable that holds the service's address, which is a secret. ``states`` are those of a
+    run that are told there besides what its workflow announces.
+    """
 
     channel: str
     path: str = ""
+    url_variable: str = ""
+    states: tuple[str, ...] = ()
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """One who may approve. ``key`` is an SSH public key or empty; ``accounts`` are operating system accounts."""
+
+    id: str
+    groups: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
+    key: str = ""
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """So many distinct approvers of a group."""
+
+    group: str = "ceo"
+    number: int = 1
+
+
+# What a range may touch that asks for more: the facts of git.touched, the keys of policy.additional.
+TOUCHES = ("ci", "policy", "prompts", "lock_files", "destructive_sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A window in which nothing ships. Times are local, in ``time_zone``.
+
+    Attributes:
+        start: ISO 8601 without an offset; of the first window.
+        rule: RFC 5545 (FREQ=WEEKLY;BYDAY=FR), empty for one window only.
+        duration: seconds.
+        products: which are held; empty: every one.
+    """
+
+    name: str
+    reason: str
+    start: str
+    rule: str
+    duration: int
+    time_zone: str
+    products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ManualCheck:
+    """What only a person can check: asked by ``pilothouse validate``; an answer is good for ``max_age`` seconds."""
+
+    id: str
+    ask: str
+    max_age: int = 7 * 86400
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What code enforces beyond the workflow. Times in seconds."""
+    """What code enforces beyond the workflow. Times in seconds.
+
+    ``additional`` is by what a range touches (ci, policy, prompts, lock_files, destructive_sql), and ``emergency``.
+    """
 
     checkpoint_expires: int = 3 * 86400
     scripted_approvals: str | None = None
     allow_short_watch: bool = False
     unconfigured_suites: str = "refuse"
+    approval: Needed = Needed()
+    additional: Mapping[str, Needed] = field(default_factory=lambda: dict.fromkeys((*TOUCHES, "emergency"), Needed()))
+    four_eyes: str = "record"
+    signature: str = "allow"
+    freezes: tuple[Freeze, ...] = ()
+    override: Needed = Needed()
+    lock_after_rollback: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +276,36 @@ class Product:
     rollback: Rollback
     delete_branch: bool
     notify: tuple[Notice, ...]
+    manual_checks: tuple[ManualCheck, ...] = ()
+    phase: str = "active"  # active, paused or retired: only an active product ships
     remote_token: str = ""  # the variable with which git logs in to an https remote; empty: as ssh or the URL does
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A run that a clock starts: ``cron`` in ``time_zone``; a missed slot is made up for ``catch_up`` seconds."""
+
+    product: str
+    workflow: str
+    cron: str
+    time_zone: str
+    catch_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A run that an event starts: ``on`` is ``milestone-closed`` (a title, ``*`` for any text) or ``phase-reached``.
+
+    ``of`` is the product whose phase or milestone is meant; ``catch_up`` seconds is how long ago it may have happened.
+    """
+
+    product: str
+    workflow: str
+    on: str
+    of: str
+    milestone: str
+    phase: str
+    catch_up: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +318,6 @@ class Configuration:
     source: str
     path: str
     settings: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # product -> what ``{setting: a.b}`` sees
+    approvers: tuple[Approver, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    triggers: tuple[Trigger, ...] = ()

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from pilothouse import __version__, config
 from pilothouse.canonical import Json
+from pilothouse.clearances import ROLLBACK, is_way_back, on_base, trusted_base, within_repository
 from pilothouse.composition import checked_workflow, toolbox, world_of
 from pilothouse.engine.rehearse import rehearse as rehearse_run
 from pilothouse.engine.world import iso
 from pilothouse.errors import ChainMoved, RequestRefused, UsageError
-from pilothouse.events import Started, Superseded
+from pilothouse.events import WAY_BACK, Overridden, Started, Superseded
+from pilothouse.guard.decide import asks_each
+from pilothouse.guard.policy import refusal
 from pilothouse.guard.state import RunState
 from pilothouse.ledger.memory import MemoryJournal
+from pilothouse.locking import overrides
 from pilothouse.model import Person, Workflow
+from pilothouse.nets import GuardedJournal
 from pilothouse.playbook.find import find_workflow, load_templates
+from pilothouse.policies import demand_pushed, held_by
 from pilothouse.settings import Configuration, Product
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ class Prepared:
     at: str
     started: Started
     gives_way: RunState | None
+    policy: Configuration | None  # as it is on the base branch; None for a way back, which nothing holds
 
 
 def start(app: Workspace, request: Request, who: Person) -> str:
@@ -39,29 +46,62 @@ def start(app: Workspace, request: Request, who: Person) -> str:
     head = app.journal.head(chain)
     # Whoever appended since the product was seen to be free has taken it: the compare-and-swap below notices.
     gives_way = _refuse_if_busy(app, chain, request, prepared.started.to_sha)
+    _refuse_taken_slot(app, chain, prepared.started.inputs)
     if (gives_way and gives_way.run) != (prepared.gives_way and prepared.gives_way.run):
         raise RequestRefused("product-busy", f"a run of {chain} changed at this moment", "see: pilothouse status")
     # In one batch: a kill in between would leave a run that gave way to nothing.
     superseded = (prepared.gives_way.run, Superseded(prepared.run)) if prepared.gives_way else None
+    overridden = _not_held(app, prepared, request, who)
     try:
-        app.journal.append(chain, prepared.run, [prepared.started], prepared.at, expect=head, first=superseded)
+        app.journal.append(
+            chain, prepared.run, [prepared.started, *overridden], prepared.at, expect=head, first=superseded
+        )
     except ChainMoved as moved:
         raise RequestRefused(
             "product-busy", f"somebody else started a run of {chain} at this moment", "see: pilothouse status"
         ) from moved
     state = app.find(prepared.run)
-    app.listen(app.journal.read(chain, after=state.head_seq - 1)[0], state)
+    for event in app.journal.read(chain, after=head.seq):
+        if event.run == prepared.run:
+            app.listen(event, state)
     return prepared.run
+
+
+def _not_held(app: Workspace, prepared: Prepared, request: Request, who: Person) -> list[Overridden]:
+    """The overrides with which a run may start; refuses early what the guard would refuse at its first act.
+
+    Raises:
+        RequestRefused: ``frozen`` or ``locked``, or this person may not override.
+    """
+    if prepared.policy is None:
+        if request.override:
+            raise UsageError("nothing-to-override", "nothing holds a way back", "leave --override out")
+        return []
+    product = prepared.started.product
+    held = held_by(app, prepared.policy, product)
+    given = overrides(prepared.policy, held, who, request.override, request.reason, starter="")
+    names = {fact.name for fact in given}
+    # Where policy asks for several people, the others override the run that has started; until then it rests.
+    refused = refusal(replace(held, blocks=tuple(item for item in held.blocks if item.id not in names)), "")
+    if refused is not None:
+        hint = refused.hint.replace("PRODUCT", product)
+        raise RequestRefused(refused.reason_code, refused.message, hint)
+    # Where policy asks for four eyes, whoever starts it does not override: it rests until somebody else has.
+    return [] if prepared.policy.policy.four_eyes == "require" else given
 
 
 def rehearse(app: Workspace, request: Request, who: Person) -> tuple[RunState, list[str]]:
     """See ``app.Pilothouse.rehearse``."""
     prepared = _prepare(app, request, who)
-    journal = MemoryJournal()
+    journal = GuardedJournal(MemoryJournal(), app.redactor)  # a rehearsal refuses what the real run would refuse
     journal.append(prepared.started.product, prepared.run, [prepared.started], prepared.at)
     world = world_of(app, prepared.run, prepared.started, prepared.at)
     world.journal = journal
-    return rehearse_run(prepared.run, world)
+    state, problems = rehearse_run(prepared.run, world)
+    if prepared.policy is not None:
+        held = refusal(held_by(app, prepared.policy, product := prepared.started.product), "")
+        problems = [*problems, f"{held.message}. {held.hint.replace('PRODUCT', product)}"] if held else problems
+    return state, problems
 
 
 def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
@@ -75,9 +115,12 @@ def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
     workflow = checked_workflow(app, source, tools, templates)
     _check_inputs(workflow, request)
     inputs: dict[str, Json] = {"version": request.version, **request.inputs}
-    pinned = _pin_rollback(app, product, inputs) if name == "rollback" else tools.observe("git.base", {}).facts
+    seen = None if name == ROLLBACK else tools.observe("git.base", {}).facts
+    pinned = _pin_rollback(app, product, inputs) if seen is None else seen
     gives_way = _refuse_if_busy(app, product.name, request, str(pinned["to_sha"]))
     inputs["superseded_branch"] = "" if name == "rollback" else _left_branch(app, product.name)
+    path = within_repository(app.project)
+    way_back = inputs[WAY_BACK] = is_way_back(tools, product.name, name, workflow.source, path)
     run = _run_id(app, product.name, now.strftime("%Y-%m-%d"), several=len(configuration.products) > 1)
     started = Started(
         product=product.name, workflow=name, workflow_source=workflow.source, config_source=configuration.source,
@@ -87,7 +130,10 @@ def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
         targets=_targets(product), global_head=app.journal.head("_global").hash,
         supersedes=gives_way.run if gives_way else None, outline=_outline(workflow), tool_version=__version__,
     )  # fmt: skip
-    return Prepared(run, iso(now), started, gives_way)
+    policy = None if way_back else on_base(tools, trusted_base(tools, product.name, path, seen), path)
+    if policy is not None:
+        demand_pushed(configuration, policy, product.name)
+    return Prepared(run, iso(now), started, gives_way, policy)
 
 
 def _product(configuration: Configuration, name: str) -> Product:
@@ -125,6 +171,16 @@ def _refuse_if_busy(app: Workspace, product: str, request: Request, to_sha: str)
     return None
 
 
+def _refuse_taken_slot(app: Workspace, product: str, inputs: dict[str, Json]) -> None:
+    """A slot of a schedule or an event starts one run, however many workers see it (INT-2)."""
+    slot = inputs.get("slot")
+    taken = next((state for state in app.runs(product) if slot and state.started.inputs.get("slot") == slot), None)
+    if taken is not None:
+        raise RequestRefused(
+            "slot-taken", f"{slot} of {product} was started already: {taken.run}", f"see: pilothouse status {taken.run}"
+        )
+
+
 def _left_branch(app: Workspace, product: str) -> str:
     """The release commit that the latest release left on its branch unmerged: rejected, undone or superseded."""
     for state in reversed(app.runs(product)):
@@ -159,6 +215,7 @@ def _outline(workflow: Workflow) -> tuple[dict[str, Json], ...]:
             {
                 "id": step.id, "agent": step.agent, "kind": str(step.kind), "phase": phase.id,
                 "phase_title": phase.title, "phase_agent": phase.agent, "branch": branch,
+                **({"asks": True} if asks_each(workflow, step, branch) else {}),
             }
             for phase in phases
             for step in phase.steps

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pilothouse.yamlfile import Doc, Node
 
 PRODUCT_KEYS = (
-    "phase", "version", "last_release", "last_activity", "run", "next_action", "checkpoint", "environments", "tasks",
+    "phase", "version", "last_release", "last_activity", "run", "next_action", "checkpoint", "locks",
+    "environments", "tasks",
 )  # fmt: skip
 ENVIRONMENT_KEYS = ("version", "sha")
 NAME = "state.yml"

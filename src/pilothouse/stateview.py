@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, cast
 
 from pilothouse import __version__, statefile
 from pilothouse.errors import InvalidFile
+from pilothouse.events import GLOBAL_CHAIN, PRODUCT_LINE
 from pilothouse.guard.fold import fold
+from pilothouse.guard.product import Lock, fold_product
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.render.course import (
     Standing,
@@ -91,7 +93,7 @@ def view_of(app: Workspace) -> dict[str, Json]:
 def _chains(app: Workspace) -> list[str]:
     if not _has_ledger(app):
         return []
-    return [chain for chain in app.journal.chains() if chain != "_global"]
+    return list(app.journal.chains())
 
 
 def _has_ledger(app: Workspace) -> bool:
@@ -121,38 +123,59 @@ def _expected(app: Workspace, existing: str | None) -> dict[str, Json] | str:
 def _view(chains: Mapping[str, Sequence[Event]]) -> dict[str, Json]:
     heads: dict[str, Json] = {name: {"seq": events[-1].seq, "hash": events[-1].hash} for name, events in chains.items()}
     header: dict[str, Json] = {"schema": SCHEMA, "rendered_by": f"pilothouse {__version__}", "heads": heads}
-    products: dict[str, Json] = {name: _product(_runs(events)) for name, events in sorted(chains.items())}
+    last = max((events[-1].at for events in chains.values()), default="")
+    everything = fold_product(chains.get(GLOBAL_CHAIN, ()))
+    products: dict[str, Json] = {
+        name: _product(_runs(events), [*fold_product(events).held(last), *everything.held(last)])
+        for name, events in sorted(chains.items())
+        if name != GLOBAL_CHAIN
+    }
     return {"pilothouse": header, "products": products}
 
 
 def _runs(events: Sequence[Event]) -> list[RunState]:
     by_run: dict[str, list[Event]] = {}
     for event in events:
-        by_run.setdefault(event.run, []).append(event)
+        if event.run != PRODUCT_LINE:
+            by_run.setdefault(event.run, []).append(event)
     return sorted((fold(own) for own in by_run.values()), key=lambda state: state.started_at)
 
 
-def _product(runs: Sequence[RunState]) -> dict[str, Json]:
+def _locks(locks: Sequence[Lock]) -> list[Json]:
+    """What holds the product at the heads: a lock that ran out before them is not told."""
+    return [
+        {
+            "name": lock.fact.name, "reason": lock.fact.reason, "owner": lock.fact.owner,
+            "until": _plain(lock.fact.expires_at) if lock.fact.expires_at else "unlocked",
+        }
+        for lock in locks
+    ]  # fmt: skip
+
+
+def _product(runs: Sequence[RunState], locks: Sequence[Lock]) -> dict[str, Json]:
+    if not runs:
+        return {"locks": _locks(locks)} if locks else {}
     last = runs[-1]
     at = None if last.over else current(last)
     environments = _environments(runs)
     production = environments.get("production", {})
-    released = [state for state in runs if _phase_at_end(state) == RELEASED]
+    released = [state for state in runs if phase_at_end(state) == RELEASED]
     view: dict[str, Json] = {
-        "phase": at.phase if at else _phase_at_end(last),
+        "phase": at.phase if at else phase_at_end(last),
         "version": production.get("version", last.started.from_version),
         "last_release": _plain(released[-1].last_at) if released else None,
         "last_activity": _plain(max(state.last_at for state in runs)),
         "run": last.run,
         "next_action": next_action(last) or None,
         "checkpoint": open_checkpoint(last) or None,
+        "locks": _locks(locks) or None,
         "environments": {name: dict(item) for name, item in sorted(environments.items())},
         "tasks": _tasks(last),
     }
     return {key: value for key, value in view.items() if value is not None}
 
 
-def _phase_at_end(state: RunState) -> str:
+def phase_at_end(state: RunState) -> str:
     """What a run has brought its product to: only one that deployed to production has released it."""
     name = state_name(state)
     if name != "done":

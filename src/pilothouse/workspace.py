@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse.canonical import Json
-from pilothouse.errors import UsageError
-from pilothouse.events import Event
+from pilothouse.errors import LedgerError, UsageError
+from pilothouse.events import PRODUCT_LINE, Event
+from pilothouse.folder import FOLDER, own_folder
 from pilothouse.guard.fold import fold
+from pilothouse.guard.product import ProductState, fold_product
 from pilothouse.guard.state import RunState
 from pilothouse.ports import Boundary, Clock, Journal, Personas
 
-FOLDER = ".pilothouse"
+if TYPE_CHECKING:
+    from pilothouse.redaction import Redactor
 
 
 class SystemClock:
@@ -41,6 +45,8 @@ class Request:
     version: str = ""
     inputs: Mapping[str, Json] = field(default_factory=dict)
     dry_run: bool = False
+    override: tuple[str, ...] = ()  # freezes and locks that a permitted person lets it pass
+    reason: str = ""  # why they do
 
 
 def _nobody(_event: Event, _state: RunState) -> None:
@@ -76,14 +82,21 @@ class Workspace:
         """The project's ledger, opened on first use."""
         if self._journal is None:
             from pilothouse.ledger.sqlite import SqliteJournal
+            from pilothouse.nets import GuardedJournal
 
-            folder = self.project / FOLDER
+            folder = own_folder(self.project)
             folder.mkdir(exist_ok=True)
             ignore = folder / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
-            self._journal = SqliteJournal(folder / "ledger.db")
+            self._journal = GuardedJournal(SqliteJournal(folder / "ledger.db"), self.redactor)
         return self._journal
+
+    def redactor(self) -> Redactor:
+        """Takes out every value that this project's configuration and environment hold (AUT-4)."""
+        from pilothouse.redaction import redactor
+
+        return redactor(self.project, self.environ)
 
     def close(self) -> None:
         """Give back what is held."""
@@ -101,9 +114,31 @@ class Workspace:
                 continue
             by_run: dict[str, list[Event]] = {}
             for event in self.journal.read(chain):
-                by_run.setdefault(event.run, []).append(event)
+                if event.run != PRODUCT_LINE:
+                    by_run.setdefault(event.run, []).append(event)
             found.extend(fold(events) for events in by_run.values())
         return sorted(found, key=lambda state: state.started_at)
+
+    def chains(self) -> list[str]:
+        """The products that have runs, and what else has a chain of its own (``_global``)."""
+        if self._journal is None and not (self.project / FOLDER / "ledger.db").exists():
+            return []
+        return list(self.journal.chains())
+
+    def _named(self, run: str) -> RunState | None:
+        """A run by its id; a product whose chain is broken keeps nobody from another product's run."""
+        broken: LedgerError | None = None
+        for chain in self.chains():
+            try:
+                found = next((state for state in self.runs(chain) if state.run == run), None)
+            except LedgerError as error:
+                broken = error
+                continue
+            if found is not None:
+                return found
+        if broken is not None:
+            raise broken
+        return None
 
     def find(self, run: str = "") -> RunState:
         """A run by id; without an id the one run that is not over, or else the latest.
@@ -111,11 +146,12 @@ class Workspace:
         Raises:
             UsageError: there is no such run, or more than one is meant.
         """
+        if run:
+            found = self._named(run)
+            if found is not None:
+                return found
         runs = self.runs()
         if run:
-            for state in runs:
-                if state.run == run:
-                    return state
             known = ", ".join(state.run for state in runs[-5:]) or "none yet"
             raise UsageError("no-such-run", f"there is no run {run!r}", f"latest runs: {known}")
         going = [state for state in runs if not state.over]
@@ -125,3 +161,9 @@ class Workspace:
         if going or runs:
             return (going or runs)[-1]
         raise UsageError("no-runs", "nothing was shipped from this project yet", "start with: pilothouse ship PRODUCT")
+
+    def line(self, chain: str) -> ProductState:
+        """What is known of a product beside its runs, or of all of them (chain ``_global``)."""
+        if chain not in self.chains():
+            return ProductState()
+        return fold_product(self.journal.read(chain))

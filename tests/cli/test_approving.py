@@ -2,82 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import re
-import select
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
 from pathlib import Path
 
 import pytest
 
-from cli.sample import PROGRAM, environment, lately, pilothouse, project
+from approvals.quay import CEO, Quay, key, policy
+from approvals.terminals import ACCOUNT, environment, on_terminal, stored
+from cli.sample import Answer
+from cli.sample import pilothouse as called
+from pilothouse.cli import deciding
+from pilothouse.cli.surface import Surface
+from pilothouse.errors import RequestRefused
+from pilothouse.events import CardVoided
+from pilothouse.render.screen import Screen
 from render import story
-
-PATIENCE = 30.0
-
-
-class Terminal:
-    """A terminal with our program in it, and a person's eyes and fingers."""
-
-    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
-        self.process = process
-        self.seen = ""
-        self._master = master
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """Read until the pattern is on the screen."""
-        oldest = time.monotonic() + PATIENCE
-        while not (found := re.search(pattern, self.seen)):
-            assert time.monotonic() < oldest, self.seen
-            self._read(0.2)
-        return found
-
-    def type(self, text: str) -> None:
-        """Type something."""
-        os.write(self._master, text.encode())
-
-    def end(self) -> int:
-        """Read on until the program ends; its exit code."""
-        oldest = time.monotonic() + PATIENCE
-        while self.process.poll() is None:
-            assert time.monotonic() < oldest, self.seen
-            self._read(0.1)
-        self._read(0.1)
-        return self.process.returncode
-
-    def _read(self, seconds: float) -> None:
-        if select.select([self._master], [], [], seconds)[0]:
-            try:
-                self.seen += os.read(self._master, 65536).decode(errors="replace")
-            except OSError:  # the other end is closed: the program has ended
-                return
-
-
-@contextmanager
-def on_terminal(folder: Path, *words: str) -> Iterator[Terminal]:
-    """The program in a terminal of its own."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*PROGRAM, *words], cwd=folder, env=environment(TERM="xterm", NO_COLOR="1"), stdin=slave, stdout=slave, stderr=slave,
-        start_new_session=True,
-    )  # fmt: skip
-    os.close(slave)
-    try:
-        yield Terminal(process, master)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        os.close(master)
 
 
 @pytest.fixture
 def waiting(tmp_path: Path) -> Path:
-    return project(tmp_path / "p", story.waiting(lately()))
+    mine = policy({**CEO, "accounts": [ACCOUNT]})
+    return stored(Quay.build(tmp_path, mine), run=story.RUN, card=story.CARD).quay.project
+
+
+def pilothouse(*words: str, cwd: Path, stdin: str = "") -> Answer:
+    return called(*words, cwd=cwd, stdin=stdin, env=environment())
 
 
 def everything_written(folder: Path) -> bytes:
@@ -175,3 +124,24 @@ def test_what_was_typed_before_the_word_was_shown_is_no_entry(waiting: Path) -> 
         terminal.wait_for("Approved on this terminal")
         terminal.end()
     assert kinds(waiting).count("WordSpent") == 1
+
+
+def test_what_is_signed_is_the_card_that_was_shown_and_no_later_one(tmp_path: Path) -> None:
+    private, public = key(tmp_path, "ann")
+    run = Quay.build(tmp_path, policy({**CEO, "ssh_key": public})).waiting()
+    state, shown = run.app.find(run.run), run.card
+
+    class Slow(Surface):
+        """While the card is read, another one takes its place."""
+
+        def out(self) -> Screen:
+            if run.card is shown:
+                run.tell(CardVoided("go", shown.approval_digest, ("main moved",)))
+                run.open(card="another card")
+            return Screen.on(io.StringIO())
+
+    with pytest.raises(RequestRefused) as refused:
+        deciding._signed(Slow(), run.app, state, deciding.Signing(str(private), approver="ceo"), detach=True)
+    assert refused.value.reason_code == "bad-signature"
+    assert run.approvals() == []
+    assert run.state.checkpoints["go"].opened == run.card != shown

@@ -96,3 +96,41 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert found["folder"]["level"] == "bad"
     assert str(folder) in found["folder"]["told"]
     assert found["folder"]["hint"]
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+
+
+def approvals(folder: Path, home: Path) -> doctor.Check:
+    checks = doctor.examine(folder, {**os.environ, "HOME": str(home)})
+    return next(check for check in checks if check.name == "approvals")
+
+
+def test_where_typed_words_approve_it_warns_and_says_what_to_set(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    for changed in ("", "signature: allow, "):
+        text = (folder / "pilothouse.yml").read_text(encoding="utf-8").replace("signature: allow, ", "")
+        text = text.replace("approval: {", f"approval: {{{changed}")
+        (folder / "pilothouse.yml").write_text(text, encoding="utf-8")
+        found = approvals(folder, tmp_path)
+        assert found.level == "warn"
+        assert "policy.approval.signature: allow" in found.told
+        assert "policy.approval.signature: require" in found.hint
+
+
+def test_where_only_signatures_approve_it_warns_of_keys_that_lie_within_reach(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p")
+    text = (
+        (folder / "pilothouse.yml")
+        .read_text(encoding="utf-8")
+        .replace("approval: {", "approval: {signature: require, ")
+    )
+    text = text.replace("groups: [ceo],", f'groups: [ceo], ssh_key: "{KEY}",')
+    (folder / "pilothouse.yml").write_text(text, encoding="utf-8")
+    ssh = tmp_path / ".ssh"
+    ssh.mkdir()
+    (ssh / "id_ed25519.pub").write_text(f"{KEY} ceo@acme.test\n", encoding="utf-8")
+    assert approvals(folder, tmp_path).level == "ok"  # the private half is elsewhere
+    (ssh / "id_ed25519").write_text("its private half\n", encoding="utf-8")
+    found = approvals(folder, tmp_path)
+    assert (found.level, "can sign for ceo@acme.test" in found.told) == ("warn", True)

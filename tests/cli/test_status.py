@@ -94,7 +94,8 @@ def test_before_the_first_run_status_says_what_to_type(tmp_path: Path) -> None:
     assert (answer.code, answer.err) == (0, "")
     assert "Nothing was shipped from this project yet." in answer.out
     assert "pilothouse ship acme --dry-run" in answer.out
-    assert pilothouse("status", "--json", cwd=folder).json == {"schema": "pilothouse.status/1", "runs": []}
+    told = {"schema": "pilothouse.status/1", "runs": [], "blocks": []}
+    assert pilothouse("status", "--json", cwd=folder).json == told
 
 
 def test_a_run_whose_conductor_was_killed_says_so_and_names_resume(tmp_path: Path) -> None:

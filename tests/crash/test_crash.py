@@ -99,7 +99,7 @@ def scenario_run(folder, ports, scenario, open_project, hook):
         clock = SteppingClock()
         app = open_project(world, clock=clock)
         if known["request"].workflow == "rollback":
-            ship(app)
+            ship(app, by_hand=True)
             app.close()
             # A day later to the millisecond, however long the release took: the rollback's commits get the same dates.
             clock = SteppingClock(clock.start + timedelta(days=1))
@@ -110,7 +110,7 @@ def scenario_run(folder, ports, scenario, open_project, hook):
             try:
                 if run is None:
                     run = app.start(known["request"], os_user("test"))
-                standing = follow(app, run)
+                standing = follow(app, run, by_hand=True)
                 break
             except Killed:
                 app.close()

@@ -7,9 +7,13 @@ import pytest
 from pilothouse import events as e
 from pilothouse.engine.advance import advance
 from pilothouse.engine.world import iso
-from pilothouse.errors import LeaseLost, ToolFailed, Unreachable
+from pilothouse.errors import ImpossibleHistory, LeaseLost, ToolFailed, Unreachable
+from pilothouse.guard.clearance import Requirement
 from pilothouse.guard.fold import fold
+from pilothouse.guard.policy import Block, Constraints
 from pilothouse.model import EffectClass, Presence, Probe, Verdict
+from pilothouse.settings import Approver
+from story import CEO, clearance
 from toyworld import ToyTools, toy
 
 ALL = {"staging/s", "production/1", "production/2", "production/3"}
@@ -25,6 +29,7 @@ def approve(world, **changes):
         "channel": "t",
         "authentication": "standing",
         "exception": None,
+        "signature": "",
     }
     world.journal.append("acme", "r-1", [e.Approved("go", **{**fields, **changes})], iso(world.now()))
 
@@ -445,6 +450,75 @@ def test_an_abort_that_arrives_while_looking_stops_the_act():
     assert standing.state.acts["one"].open is None
 
 
+class ToolsThatAreSlow(ToyTools):
+    """While it looks in one way at ``production/1``, somebody does something."""
+
+    slow, meanwhile = "", staticmethod(lambda: None)
+
+    def probe(self, name, arguments, key):
+        if self.slow == "probe" and arguments["value"] == "1":
+            self.meanwhile()
+        return super().probe(name, arguments, key)
+
+    def pins(self, name, arguments):
+        if self.slow == "pins":
+            self.meanwhile()
+        return super().pins(name, arguments)
+
+
+@pytest.mark.parametrize("slow", ["probe", "pins"])
+@pytest.mark.parametrize(("kind", "code"), [("lock-all", "locked"), ("freeze", "frozen")])
+def test_a_lock_or_freeze_that_arrives_while_looking_stops_the_act_and_the_run_goes_on_when_it_opens(slow, kind, code):
+    tools, blocks = ToolsThatAreSlow(), []
+    asked = {name: lambda _state: Constraints(tuple(blocks)) for name in ("constraints", "held_now")}
+    world = toy(tools, **asked)
+    advance("r-1", world)
+    approve(world)
+    tools.slow = slow
+    tools.meanwhile = lambda: blocks.append(Block(kind, "incident", "stop", "ann", "", iso(world.now())))
+    standing = advance("r-1", world)
+    assert (standing.state.standing(), standing.state.refused.reason_code) == ("refused", code)
+    assert "--override" in standing.state.refused.hint
+    assert set(tools.world) == {"staging/s"}
+    assert not standing.state.production_attempted()
+    tools.slow = ""
+    blocks.clear()
+    resume(world)
+    assert go(world).state.standing() == "done"
+    assert tools.calls == dict.fromkeys(ALL, 1)
+
+
+def test_policy_that_cannot_be_read_before_the_act_lets_nothing_move():
+    tools, reads = ToolsThatAreSlow(), []
+
+    def constraints(_state):
+        if reads:
+            raise Unreachable("unreachable", "no answer")
+        return Constraints()
+
+    world = toy(tools, constraints=constraints)
+    advance("r-1", world)
+    approve(world)
+    tools.slow, tools.meanwhile = "probe", lambda: reads.append(1)
+    state = advance("r-1", world).state
+    assert (state.standing(), state.refused.reason_code) == ("refused", "unreachable")
+    assert set(tools.world) == {"staging/s"}
+
+
+def test_a_lock_that_arrives_once_production_was_touched_leaves_the_run_to_finish():
+    tools, blocks = ToyTools(), []
+    world = toy(tools, constraints=lambda _state: Constraints(tuple(blocks)))
+    advance("r-1", world)
+    approve(world)
+
+    def lock(name, step):
+        if (name, step) == ("after-apply", "one"):
+            blocks.append(Block("lock", "incident", "stop", "ann", "", iso(world.now())))
+
+    world.boundary = lock
+    assert advance("r-1", world).state.standing() == "done"
+
+
 def test_a_conductor_whose_lease_was_taken_over_performs_nothing():
     tools = ToyTools()
     world = toy(tools)
@@ -530,3 +604,86 @@ def test_what_failed_visibly_and_landed_late_is_done_and_not_taken_back():
     state = fold(world.journal.read("acme"))
     assert state.acts["stage"].done is not None
     assert state.acts["stage"].attempts == 1
+
+
+def test_what_a_command_left_behind_is_no_conflict_that_a_resume_tries_again():
+    class Mistaken(ToyTools):
+        def verify(self, name, arguments, key):
+            return Probe(Presence.CONFLICT, "somebody else's")
+
+    world = toy(Mistaken(effect=EffectClass.HUMAN))
+    for _ in range(3):
+        assert advance("r-1", world).state.halted.reason_code == "unknown-outcome"
+        resume(world)
+    assert world.tools.calls == {"staging/s": 1}
+
+
+def waiting_card(world):
+    known = fold(world.journal.read("acme")).checkpoints["go"]
+    return known.opened
+
+
+def test_what_changes_while_a_card_waits_takes_it_back_and_the_next_one_says_what():
+    world = toy()
+    advance("r-1", world)
+    first = waiting_card(world)
+    assert advance("r-1", world).state.checkpoints["go"].openings == 1  # nothing changed: the same card waits on
+    world.tools.pinned["ref:main"] = "b"
+    standing = advance("r-1", world)
+    second = standing.state.checkpoints["go"].opened
+    assert standing.wait.checkpoint == "go"
+    assert second.approval_digest != first.approval_digest
+    assert second.difference == ("main moved: a → b",)
+    assert [kind for kind in kinds(world) if kind.startswith("C")] == [
+        "CheckpointOpened",
+        "CardVoided",
+        "CheckpointOpened",
+    ]
+    with pytest.raises(ImpossibleHistory, match="another card"):
+        approve(world, approval_digest=first.approval_digest)
+        fold(world.journal.read("acme"))
+
+
+def test_an_approval_of_two_is_void_where_who_must_approve_changes_before_the_second():
+    people = (CEO, Approver("cfo", ("ceo",), ("carl",)))
+    world = toy()
+    world.clearance = lambda _state, _checkpoint: clearance(*people, requires=(Requirement("ceo", 2, "go"),))
+    advance("r-1", world)
+    approve(world)
+    world.clearance = lambda _state, _checkpoint: clearance(*people)
+    state = advance("r-1", world).state
+    assert state.checkpoints["go"].approvals == []
+    assert state.checkpoints["go"].opened.difference == (
+        "needed now, too: 1 of ceo (go)",
+        "no longer needed: 2 of ceo (go)",
+    )
+    assert "production/1" not in world.tools.calls
+
+
+def test_a_card_that_cannot_be_compared_waits_on():
+    world = toy()
+    advance("r-1", world)
+
+    def away(_name, _arguments):
+        raise Unreachable("no-answer", "the remote is away")
+
+    world.tools.pins = away
+    assert advance("r-1", world).wait.checkpoint == "go"
+    assert kinds(world).count("CheckpointOpened") == 1
+
+
+def test_the_world_is_looked_at_after_policy_was_read():
+    tools, asked = ToyTools(), []
+
+    def constraints(_state):
+        asked.append("policy")
+        if asked.count("policy") == 4:  # just before the first act on production: somebody moved main meanwhile
+            tools.pinned["ref:main"] = "b"
+        return Constraints()
+
+    world = toy(tools, constraints=constraints)
+    advance("r-1", world)
+    approve(world)
+    asked[:] = ["policy"] * 2
+    assert advance("r-1", world).state.checkpoints["go"].approved is None
+    assert set(tools.world) == {"staging/s"}

@@ -33,7 +33,7 @@ def word(entered, *, matched):
 
 
 def by_word(card=CARD):
-    return dataclasses.replace(approved(card), channel="terminal", authentication="unauthenticated")
+    return dataclasses.replace(approved(card), channel="terminal", authentication="account")
 
 
 def test_a_permitted_act_folds_to_done():

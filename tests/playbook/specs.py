@@ -9,7 +9,7 @@ from pilothouse.playbook.find import load_templates
 from pilothouse.playbook.review import agent_names
 
 RULES = frozenset({
-    "credentials-present", "ci-green", "nothing-left-to-merge", "no-blockers", "changelog-ready", "suite-passed",
+    "credentials-present", "tools-known", "product-shippable", "manual-checks-answered", "ci-green", "nothing-left-to-merge", "no-blockers", "changelog-ready", "no-secrets", "suite-passed",
     "migrations-expected", "live", "still-live", "backed-up", "healthy", "logs-clean", "no-drift", "restore-lossless",
 })  # fmt: skip
 
@@ -36,6 +36,8 @@ def _act(
 
 _OBSERVE = (
     ("git.contents", "from:sha to:sha", "commits:integer features:object pulls:object"),
+    ("git.touched", "from:sha to:sha", "ci:names policy:names prompts:names lock_files:names destructive_sql:names"),
+    ("git.secrets", "from:sha to:sha live?:sha", "complete:flag count:integer findings:object allowed:names scanners:names skipped:names"),
     ("forge.ci", "sha:sha", "sha:sha checks:object complete:flag"),
     ("forge.open_pulls", "labels:labels", "pulls:object"),
     ("forge.issues", "labels:labels", "issues:object"),
@@ -52,6 +54,9 @@ _OBSERVE = (
     ("logs.scan", "environment:environment sha:sha", "configured:flag hits:object lines:integer"),
     ("settings.drift", "sha:sha", "configured:flag differences:object"),
     ("credentials.present", "", "missing:object"),
+    ("tools.present", "", "tools:object"),
+    ("checks.answered", "sha:sha", "sha:sha checks:object"),
+    ("product.standing", "", "product:text phase:text base:text environments:names"),
     ("backup.compare", "environment:environment sha:sha backup:key", "writes_since:integer"),
 )  # fmt: skip
 _DRAFT = (

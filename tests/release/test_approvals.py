@@ -101,7 +101,7 @@ def test_the_right_word_approves_exactly_this_card_and_is_written_down_only_when
     assert not was_there
     checkpoint = state.checkpoints["go"]
     assert checkpoint.approved.approval_digest == checkpoint.opened.approval_digest
-    assert checkpoint.approved.authentication == "unauthenticated"
+    assert checkpoint.approved.authentication == "account"
     assert state.last_word == word
     with pytest.raises(RequestRefused) as refusal:
         app.approve(run, WHO, right)

@@ -45,7 +45,7 @@ def puts(world, environment="production"):
 
 def roll_back(app, **inputs):
     asked = {"severity": "high", "reason": "customers see errors", **inputs}
-    return follow(app, app.start(Request("acme", workflow="rollback", inputs=asked), WHO)).state
+    return follow(app, app.start(Request("acme", workflow="rollback", inputs=asked), WHO), by_hand=True).state
 
 
 def test_every_fault_of_the_sandbox_has_a_release_that_meets_it():
@@ -58,7 +58,7 @@ def test_every_fault_of_the_sandbox_has_a_release_that_meets_it():
 def test_a_release_and_its_rollback_go_by_the_projects_own_deploy_command(harbour, conduct):
     world = harbour(variant=COMMAND)
     app, before = conduct(world), refs(world)
-    state = ship(app).state
+    state = ship(app, by_hand=True).state
     assert state.standing() == "done", (state.refused, state.halted, state.branched)
     released = state.acts["branch"].done.facts["sha"]
     for name in ("staging", "production"):
@@ -81,14 +81,14 @@ def test_a_release_and_its_rollback_go_by_the_projects_own_deploy_command(harbou
 def test_a_deploy_command_that_fails_on_staging_refuses_and_is_tried_again_on_resume(harbour, conduct):
     world = harbour("staging-deploy-fails", variant=COMMAND)
     app = conduct(world)
-    state = ship(app).state
+    state = ship(app, by_hand=True).state
     assert state.standing() == "refused"
     failed = state.acts["staging-deploy"].failed
     assert (failed.reason_code, "exited with 1" in failed.message) == ("command-failed", True)
     assert get(world, "/version", "staging")[1]["version"] == "1.3.0"
     fault(world.folder, "staging-deploy-fails", False)
     app.resume(state.run, WHO)
-    assert follow(app, state.run).state.standing() == "done"
+    assert follow(app, state.run, by_hand=True).state.standing() == "done"
     assert puts(world, "staging") == [("1.4.0", "failure"), ("1.4.0", "success")]
     assert verified(app)
 
@@ -96,7 +96,7 @@ def test_a_deploy_command_that_fails_on_staging_refuses_and_is_tried_again_on_re
 def test_a_deploy_command_that_fails_on_production_takes_the_release_back(harbour, conduct):
     world = harbour("production-deploy-fails", variant=COMMAND)
     app, before = conduct(world), get(world, "/version")
-    state = ship(app).state
+    state = ship(app, by_hand=True).state
     assert state.standing() == "rolled-back", (state.refused, state.halted)
     assert state.acts["production-deploy"].failed.reason_code == "command-failed"
     assert state.acts["rollback-deploy"].done.found  # 1.3.0 never went away, so it is not deployed once more
@@ -109,7 +109,7 @@ def test_a_deploy_command_that_fails_on_production_takes_the_release_back(harbou
 def test_a_deploy_command_that_got_no_answer_is_judged_by_what_runs_and_not_by_its_exit_code(name, harbour, conduct):
     world = harbour(name, variant=COMMAND)
     app = conduct(world)
-    state = ship(app).state
+    state = ship(app, by_hand=True).state
     assert state.standing() == "done", (state.refused, state.halted, state.branched)
     assert get(world, "/version")[1]["sha"] == state.acts["branch"].done.facts["sha"]
     assert name not in Switches(world.folder / "faults.json")  # it did happen
@@ -158,7 +158,7 @@ def sorted_goods(world):
 def test_a_migration_that_contracts_runs_after_the_code_and_is_taken_back_with_its_data(harbour, conduct):
     world = harbour(variant=CONTRACTING)
     before, app = sort_goods(world), conduct(world)
-    state = ship(app).state
+    state = ship(app, by_hand=True).state
     assert state.standing() == "done", (state.refused, state.halted, state.branched)
     assert list(done(app, state.run)) == SHIPPED
     for name in ("staging", "production"):
@@ -190,7 +190,7 @@ def test_the_code_before_it_cannot_live_with_a_migration_that_contracts(harbour)
 def test_a_release_that_fails_after_its_contraction_takes_itself_back_with_the_data(harbour, conduct):
     world = harbour("production-unhealthy", variant=CONTRACTING)
     before, app = sort_goods(world), conduct(world)
-    state = ship(app).state
+    state = ship(app, by_hand=True).state
     assert state.standing() == "rolled-back", (state.refused, state.halted, state.branched)
     assert list(done(app, state.run)) == [*SHIPPED, ("rollback-deploy", "1.3.0"), ("rollback-restore", "")]
     assert sorted_goods(world) == before
@@ -202,7 +202,7 @@ def test_a_release_that_fails_after_its_contraction_takes_itself_back_with_the_d
 def test_a_rollback_takes_the_database_back_where_the_version_before_cannot_live_with_it(harbour, conduct):
     world = harbour(variant=CONTRACTING)
     app = conduct(world)
-    assert ship(app).state.standing() == "done"
+    assert ship(app, by_hand=True).state.standing() == "done"
     state = roll_back(app)  # nobody asked for the restore: it is needed, and the card said so
     assert state.standing() == "rolled-back"
     assert state.acts["restore"].done

@@ -40,7 +40,7 @@ def measured(harbour):
 
 
 def test_a_performance_suite_that_passes_lets_the_release_through(measured, conduct):
-    state = ship(conduct(measured(60))).state
+    state = ship(conduct(measured(60)), by_hand=True).state
     assert state.standing() == "done", (state.refused, state.halted, state.branched)
     seen = state.facts()["performance"]
     assert (seen["configured"], seen["passed"]) == (True, True)
@@ -52,7 +52,7 @@ def test_a_performance_suite_that_passes_lets_the_release_through(measured, cond
 def test_a_performance_suite_that_fails_refuses_before_anything_is_made(measured, conduct):
     world = measured(0)
     before = refs(world)
-    state = ship(conduct(world)).state
+    state = ship(conduct(world), by_hand=True).state
     assert (state.refused.step, state.refused.reason_code) == ("regression-signoff", "tests-red")
     assert "performance" in state.refused.message
     assert refs(world) == before

@@ -317,6 +317,7 @@ def test_after_a_rollback_the_mended_version_ships(harbour, conduct, tmp_path):
     app = conduct(world)
     assert ship(app).state.standing() == "rolled-back"
     fault(world.folder, "production-unhealthy", on=False)
+    app.unlock("acme", WHO, reason="the cause is found")  # a rollback locks its product until somebody has looked
     push_to_main(world, tmp_path)
     wait_for_ci(world)
     blocked = ship(app).state

@@ -71,6 +71,7 @@ def restored(harbour, conduct, tmp_path):
     assert ADDED not in applied(world)
     assert ADDED in applied(world, "staging")
     close_issues(world)
+    app.unlock("acme", WHO, reason="the cause is found")
     return world, app, Somebody(world, tmp_path / "somebody")
 
 

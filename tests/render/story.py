@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from pilothouse.canonical import Json, digest
+from pilothouse.canonical import Json, digest, sha256_hex
 from pilothouse.events import (
     Approved,
     Branched,
@@ -30,9 +32,11 @@ from pilothouse.events import (
     WordDrawn,
     WordSpent,
 )
+from pilothouse.guard.clearance import ACCOUNT, Clearance, Requirement
 from pilothouse.guard.fold import fold
 from pilothouse.guard.state import RunState
 from pilothouse.render.course import Times
+from pilothouse.settings import Approver
 
 RUN = "r-2026-11-21-01"
 SHA = "4f2a91c0d1e2f30415263748596a7b8c9d0e1f2a"
@@ -66,6 +70,14 @@ ACTS: dict[str, tuple[str, str, dict[str, Json]]] = {
     "rollback-deploy": ("deploy.apply", "rollback", {"environment": "production", "version": "1.3.0"}),
     "issue": ("forge.issue", "rollback", {"title": "1.4.0 was rolled back"}),
 }
+CLEARANCE = Clearance(
+    (Requirement("ceo", 1, "go"),),
+    (Approver("ceo@acme.test", ("ceo",), ("ann", pwd.getpwuid(os.getuid()).pw_name)),),
+    (ACCOUNT,),
+    "record",
+    "bob",
+    "b" * 40,
+).as_json()
 COVERED = {"production-deploy", "tag", "publish", "rollback-deploy", "issue"}
 
 CARD = """\
@@ -174,7 +186,12 @@ class Story:
 
     def opened(self) -> None:
         acts: list[Json] = [{"step": step, "arguments": arguments} for step, (_, _, arguments) in ACTS.items()]
-        basis: dict[str, Json] = {"plan": self.plan, "acts": acts, "card": digest(CARD)}
+        basis: dict[str, Json] = {
+            "plan": self.plan,
+            "acts": acts,
+            "card": sha256_hex(CARD.encode()),
+            "clearance": CLEARANCE,
+        }
         self.approval = digest(basis)
         expires = (self.now + timedelta(days=3)).isoformat()
         self.tell(CheckpointOpened("go", self.approval, CARD, basis, {}, expires, ()), 0.2)
@@ -183,7 +200,7 @@ class Story:
         until = (self.now + timedelta(minutes=15)).isoformat()
         self.tell(WordDrawn("go", self.approval, "terminal", until), after)
         self.tell(WordSpent("go", self.approval, "SHIP", "SHIP", matched=True, channel="terminal"))
-        self.tell(Approved("go", self.approval, "ceo@acme.test", "terminal", "os-user", None))
+        self.tell(Approved("go", self.approval, "ceo@acme.test", "terminal", "account", None, ""))
 
 
 def refused(story: Story | None = None) -> Story:

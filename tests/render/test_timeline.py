@@ -140,7 +140,7 @@ def test_times_of_day_are_those_of_the_viewer() -> None:
     made = story.waiting()
     berlin = timezone(timedelta(hours=1))
     pieces = timeline(made.state, made.times, made.now.astimezone(berlin)).rows[-1].pieces
-    assert pieces[0] == "waiting since 10:40"
+    assert pieces[:1] + pieces[-1:] == ("waiting for 1 of ceo", "since 10:40")
 
 
 def test_what_strangers_wrote_cannot_move_the_cursor_or_turn_the_text() -> None:

@@ -82,7 +82,7 @@ def run(
     Raises:
         ToolFailed: ``tool-missing``, ``bad-argument`` (NUL bytes, text that cannot be encoded), ``tool-not-started``.
     """
-    program = _resolve(argv, env)
+    program = _program(argv, env)
     started = time.monotonic()
     out, err = _Capture(output_cap), _Capture(output_cap)
     with _guardian() as group:
@@ -105,13 +105,17 @@ def run(
     )
 
 
-def _resolve(argv: Sequence[str], env: Mapping[str, str]) -> str:
+def _program(argv: Sequence[str], env: Mapping[str, str]) -> str:
     if not argv or not argv[0]:
         raise ToolFailed("bad-argument", "no program was given")
     for text in (*argv, *env, *env.values()):
         if "\0" in text:
             raise ToolFailed("bad-argument", f"{argv[0]!r}: an argument or variable holds a NUL byte")
-    name = argv[0]
+    return resolve(argv[0], env)
+
+
+def resolve(name: str, env: Mapping[str, str]) -> str:
+    """The absolute path of a program, as a child's environment finds it. Raises ToolFailed("tool-missing")."""
     if name.startswith("/"):
         candidates = [name]
     elif "/" in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"(?:https?|ssh|file)://[^\s-]", re.IGNORECASE)
 _SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:(?!//)[^\s:-]")
+_LONGEST_PLACE = 5000  # bytes of a .git file
 # Configuration by environment variables: unlike -c it is in no argument list, so a URL with a token is not in `ps`.
 CONFIG = {
     "core.hooksPath": "/dev/null", "core.fsmonitor": "false", "core.pager": "cat", "core.attributesFile": "/dev/null",
@@ -87,14 +89,27 @@ def locate(project: Path) -> tuple[Path, Path]:
         if mark.is_dir():
             return top, mark
         if mark.is_file():  # a linked worktree or a submodule
-            own = top / mark.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+            own = _led(mark, top, "gitdir:")
             common = own / "commondir"
-            return top, (
-                own / common.read_text(encoding="utf-8").strip()
-            ).resolve() if common.is_file() else own.resolve()
+            return top, _led(common, own) if common.is_file() else own
     raise ToolFailed(
         "not-a-repository", f"{project} is no git clone", "Run pilothouse in a clone, or name it with --project."
     )
+
+
+def _led(mark: Path, base: Path, prefix: str = "") -> Path:
+    """Where a file that git leaves in the place of a folder leads to. Raises ToolFailed("not-a-repository")."""
+    try:
+        with mark.open("rb") as file:
+            line = file.read(_LONGEST_PLACE + 1)
+        place = os.fsdecode(line).removeprefix(prefix).strip()
+        if place and len(line) <= _LONGEST_PLACE and place.isprintable():
+            led = (base / place).resolve()
+            if led.is_dir():
+                return led
+    except (OSError, ValueError, RuntimeError):  # not to be read, a NUL in it, a loop of links
+        pass
+    raise ToolFailed("not-a-repository", f"{mark} does not lead to a git folder", "Look at that file; clone anew.")
 
 
 def _checked_url(url: str, top: Path) -> str:

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
+from pilothouse.redaction import credential_names
+from pilothouse_tools.clone import locate
 from pilothouse_tools.repository import Repository
 from pilothouse_tools.scratch import Signature
 from pilothouse_tools.text import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pilothouse.canonical import Json
     from pilothouse.ports import Clock
     from pilothouse.settings import Environment, Product
 
@@ -38,6 +41,10 @@ class Context:
         run_id: the run, or empty.
         started_at: ISO 8601 UTC; author and committer date of every commit the run makes, so that shas are repeatable.
         author: name and address of those commits.
+        redact: takes out what the whole project holds; the values of this product's credentials are added to it.
+        answers: how the manual checks were answered for a commit: id, answer, who, at, note.
+        allowed_secrets: the fingerprints of findings that the text of a pilothouse.yml allows.
+        signatures: whether approvals may be signed here, so that ssh-keygen is needed.
     """
 
     product: Product
@@ -49,8 +56,11 @@ class Context:
     run_id: str
     started_at: str
     author: tuple[str, str] = ("Pilothouse", "pilothouse@localhost")
+    signatures: bool = False
+    answers: Callable[[str], Sequence[Mapping[str, Json]]] = lambda _sha: ()
+    allowed_secrets: Callable[[str], frozenset[str]] = lambda _configuration: frozenset()
+    redact: Redactor = field(default_factory=lambda: Redactor(()))
     repo: Repository = field(init=False)
-    redact: Redactor = field(init=False)
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # frozen: derived once, here
@@ -62,12 +72,8 @@ class Context:
             self.project, self.product.remote, self.scratch, {**self.child_environ(), **ssh}, signature, token
         )
         set_field(self, "repo", repo)
-        set_field(self, "redact", Redactor((name, self.environ.get(name, "")) for name in self._credentials()))
-
-    def _credentials(self) -> list[str]:
-        forge = self.product.forge.credentials if self.product.forge else ()
-        remote = [self.product.remote_token] if self.product.remote_token else []
-        return [*remote, *forge, *(name for item in self.product.environments.values() for name in item.credentials)]
+        own = ((name, self.environ.get(name, "")) for name in credential_names(self.product))
+        set_field(self, "redact", self.redact.also(own))
 
     def child_environ(self, *names: str, home: Path | None = None) -> dict[str, str]:
         """The environment of a child: an allow-list, a home, and the named variables where they are set.
@@ -91,6 +97,13 @@ class Context:
             raise ToolFailed(
                 "bad-argument", f"{self.product.name} has no environment {name!r} (there is {known})"
             ) from None
+
+    @property
+    def configuration_path(self) -> str:
+        """The path of pilothouse.yml within the repository."""
+        folder = self.project.resolve()
+        top, _ = locate(folder)
+        return (folder / "pilothouse.yml").relative_to(top).as_posix()
 
     def in_product(self, path: str) -> str:
         """A path of the product as a path of the repository (monorepo)."""

@@ -179,6 +179,14 @@ class Repository(Scratch):
             raise ToolFailed("git-failed", f"git merge-base failed: {self.scrub(complaint(done))}")
         return done.code == 0
 
+    def merge_base(self, one: str, other: str) -> str:
+        """The newest commit that both contain; both must be here.
+
+        Raises:
+            ToolFailed: they have nothing in common.
+        """
+        return self.read("merge-base", "--end-of-options", one, other).decode().split()[0]
+
     def tree(self, commit: str) -> str:
         """The tree of a commit that is here."""
         return self.read("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").decode().strip()

@@ -6,7 +6,7 @@ import base64
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from pilothouse.errors import ToolFailed, Unreachable
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MINUTE = 60.0
+# Whatever was found in its place: a configuration can name programs, and other places than the remote.
+_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+# Before every attribute of the tree: what is checked out are the bytes that were committed.
+_ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding !crlf\n"
 UPSTREAM = "upstream"  # the remote's name within the scratch repository's environment: its URL is never an argument
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -69,19 +73,25 @@ class Scratch:
             self._url = remote_url(self._project, self.remote, self._environ)
         return self._url
 
+    def others(self, remote: str) -> Self:
+        """The same scratch repository for another remote of the clone, without this one's token.
+
+        Raises:
+            ToolFailed: ``remote-not-configured``, ``remote-refused``.
+        """
+        other = type(self)(self._project, remote, self.scratch, self._environ, self.signature)
+        other.url  # noqa: B018 - asked now: whoever wants it may have none
+        return other
+
     def prepare(self) -> None:
         """Make the scratch repository where it is not there yet."""
         if self._ready:
             return
         if not (self.folder / "HEAD").exists():
             self._make()
-        held = alternates(self._project)
-        file = self.folder / "objects" / "info" / "alternates"
-        # Another conductor of this project may be reading it now: it is never cut short, only exchanged as a whole.
-        if not file.exists() or file.read_text(encoding="utf-8") != held:
-            with tempfile.NamedTemporaryFile("w", dir=file.parent, encoding="utf-8", delete=False) as fresh:
-                fresh.write(held)
-            Path(fresh.name).replace(file)
+        _exchange(self.folder / "config", _CONFIG)
+        _exchange(self.folder / "objects" / "info" / "alternates", alternates(self._project))
+        _exchange(self.folder / "info" / "attributes", _ATTRIBUTES)
         self._ready = True
 
     def _make(self) -> None:
@@ -93,7 +103,6 @@ class Scratch:
             done = child.run(argv, cwd=Path(aside), env=self._environ | BARE, timeout=MINUTE)
             if done.code:
                 raise ToolFailed("git-failed", f"git init failed in {self.folder}: {self.scrub(complaint(done))}")
-            (fresh / "objects" / "info").mkdir(exist_ok=True)
             try:
                 fresh.rename(self.folder)
             except OSError as error:
@@ -154,6 +163,17 @@ class Scratch:
         for held, shown in ((self._url, self.remote), (self._token, "[redacted]")):
             message = message.replace(held, shown) if held else message
         return one_line(message, limit)
+
+
+def _exchange(file: Path, content: str) -> None:
+    """Give a file this content where it has another, as a whole: another conductor's git may be reading it now."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = content.encode("utf-8", "surrogateescape")
+    if file.exists() and file.read_bytes() == held:
+        return
+    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as fresh:
+        fresh.write(held)
+    Path(fresh.name).replace(file)
 
 
 def complaint(done: child.Finished) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import unicodedata
-import urllib.parse
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from pilothouse.redaction import Redactor
 
-_SHORTEST_SECRET = 6  # shorter values would redact ordinary words
-_SHORTEST_LINE = 16  # of a secret of several lines (a key in PEM), of which a part may be shown alone
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Redactor", "first_hidden", "markdown", "one_line", "output", "visible"]
+
 _MENTION = re.compile(r"(?<![\w`])@(?=[A-Za-z0-9])")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~])")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -58,54 +57,3 @@ def markdown(text: str, limit: int = 300) -> str:
     escaped = _MARKDOWN.sub(r"\\\1", one_line(text, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
     # An empty comment splits the text node, so that a forge notifies nobody.
     return _MENTION.sub("@<!-- -->", escaped)
-
-
-class Redactor:
-    """Takes held secrets out of text, raw and in the encodings in which they usually leak (I8)."""
-
-    def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
-        forms: dict[str, str] = {}
-        for name, value in secrets:
-            if len(value) >= _SHORTEST_SECRET:
-                for form in {form for part in _parts(value) for form in _forms(part)}:
-                    forms.setdefault(form, name)
-        self._forms = forms
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
-
-    def __call__(self, text: str) -> str:
-        """The text with ``[redacted NAME]`` in the place of each secret."""
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(lambda found: f"[redacted {self._forms[found.group()]}]", text)
-
-
-def _parts(value: str) -> set[str]:
-    """The value, as one line, and its longer lines: a child may show any of them."""
-    lines = {line.strip() for line in value.splitlines()} if len(value.splitlines()) > 1 else set()
-    return {value, " ".join(value.split()), *(line for line in lines if len(line) >= _SHORTEST_LINE)}
-
-
-def _forms(value: str) -> set[str]:
-    raw = value.encode("utf-8", "surrogateescape")  # how the environment's bytes became this text
-    escaped = json.dumps(value)[1:-1]
-    quoted = {urllib.parse.quote(raw, safe=safe) for safe in ("", "/", "/:@!$&'()*+,;=~")}
-    quoted.add(urllib.parse.quote_plus(raw))
-    forms = {
-        value,
-        value[::-1],
-        raw.hex(),
-        raw.hex().upper(),
-        escaped,
-        escaped.replace("/", "\\/"),
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        repr(value)[1:-1],
-        *quoted,
-        *(re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), text) for text in quoted),
-    }
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for shift in range(3):
-            # Within a longer text the alignment shifts; the first and last digits then belong to the neighbours too.
-            encoded = encode(b"\0" * shift + raw).decode().rstrip("=")
-            forms.add(encoded[(shift * 8 + 5) // 6 : len(encoded) - (1 if (shift + len(raw)) % 3 else 0)])
-    return {form for form in forms if len(form) >= _SHORTEST_SECRET}

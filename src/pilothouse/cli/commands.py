@@ -48,6 +48,10 @@ def _say_how_to_read_it_by_code() -> None:
         # What a shell would do with it is left out: where the output goes, and what evaluates it.
         called = example.partition(" > ")[0].removeprefix('eval "$(').removesuffix(')"')
         command.epilog = f"\b\nFor scripts, one JSON object on standard output:\n  {called} --json"
+        if path in ("unlock", "validate"):
+            command.epilog = "\b\nNot for scripts: with --json it is refused, since a person says it."
+        if path == "worker":
+            command.epilog = f"\b\nFor scripts, one JSON object a line on standard output:\n  {called} --json"
         if path == "approve":
             command.epilog = "\b\nNot for scripts: with --json it is refused, since a person types the word."
 

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.app import os_user
 from pilothouse.cli.following import follow, on_terminal, tell
+from pilothouse.cli.locking import demand_terminal
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_DONE, RequestRefused, UsageError
-from pilothouse.render.course import open_checkpoint, outline
+from pilothouse.guard import approval
+from pilothouse.render.course import needed, open_checkpoint, outline
 from pilothouse.render.drawing import boxed
 from pilothouse.render.live import local_now
 from pilothouse.render.screen import BLANK, Line, Tone, line
 from pilothouse.views import exit_code
 
 if TYPE_CHECKING:
+    from pilothouse.app import Pilothouse
     from pilothouse.guard.state import RunState
 
 CHANNEL = "terminal"
 
 
-def approve(surface: Surface, run: str, *, detach: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How an approval is signed: with a key of one's own, or by a signature that was made elsewhere."""
+
+    key: str = ""
+    signature: str = ""
+    approver: str = ""
+    statement: bool = False
+
+
+def approve(surface: Surface, run: str, signing: Signing, *, detach: bool) -> int:
     """Show the card, ask for the word on the terminal, record what comes back, and go on."""
-    demand_person(surface)
     app = surface.app()
     state = app.find(run)
+    if signing.statement:
+        sys.stdout.write(app.statement(state.run).decode())
+        return EXIT_DONE
+    if signing.key or signing.signature:
+        return _signed(surface, app, state, signing, detach=detach)
+    demand_person(surface)
     screen = surface.out()
 
     def ask(card: str, word: str) -> str:
@@ -36,8 +56,35 @@ def approve(surface: Surface, run: str, *, detach: bool) -> int:
         state = app.approve(state.run, os_user(CHANNEL), ask)
     except KeyboardInterrupt:
         return _left(surface, app.find(state.run))
-    screen.write([line(" ", ("✔", Tone.GOOD), f" Approved on this terminal · {local_now():%H:%M}"), BLANK])
-    if detach:
+    return _approved(surface, app, state, "on this terminal", detach=detach)
+
+
+def _signed(surface: Surface, app: Pilothouse, state: RunState, signing: Signing, *, detach: bool) -> int:
+    """Approve by an SSH signature: the key says who it was, so that no word is asked for."""
+    from pilothouse import approving, signatures
+
+    if not signing.approver:
+        raise UsageError("approver-missing", "a signature is somebody's: whose?", "add: --approver ann@acme.example")
+    name, screen = open_checkpoint(state), surface.out()
+    opened = state.checkpoints[name].opened if name else None
+    if opened is not None and not surface.json:
+        screen.write([BLANK, *boxed(_title(state), opened.card, min(screen.width, 80))])
+    if signing.key:
+        # Of the card that was shown: what was opened since is for another look, and another signature.
+        made = signatures.sign(approving.statement_of(state), Path(signing.key).expanduser())
+    else:
+        made = signatures.read(Path(signing.signature))
+    state = app.approve_signed(state.run, signing.approver, "ssh", made)
+    return _approved(surface, app, state, f"by the signature of {signing.approver}", detach=detach)
+
+
+def _approved(surface: Surface, app: Pilothouse, state: RunState, how: str, *, detach: bool) -> int:
+    screen, still = surface.out(), needed(state)
+    if not surface.json:
+        screen.write([line(" ", ("✔", Tone.GOOD), f" Approved {how} · {local_now():%H:%M}")])
+        screen.write([line(f" Still needed: {'; '.join(still)}")] if still else [])
+        screen.write([BLANK])
+    if detach and not surface.json:
         screen.write([line(f" Go on with: pilothouse resume {state.run}")])
         return EXIT_DONE
     return follow(surface, app, state.run, command="approve")
@@ -78,7 +125,8 @@ def ask_word(surface: Surface, word: str) -> str:
     entered = sys.stdin.readline()
     if not entered:
         raise KeyboardInterrupt  # the end of the input is no entry: whoever closes the terminal leaves the prompt
-    return entered.removesuffix("\n")
+    entered = entered.removesuffix("\n")
+    return entered if entered == approval.ABORT or not _more_waits() else f"{entered}\n"
 
 
 def _forget_typed() -> None:
@@ -86,6 +134,23 @@ def _forget_typed() -> None:
     import termios
 
     termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _more_waits() -> bool:
+    """Whether more than a line came at once: what was pasted has not been typed, and is no entry. It is forgotten."""
+    import select
+    import termios
+
+    terminal = sys.stdin.fileno()
+    kept = termios.tcgetattr(terminal)
+    by_keys = [*kept[:3], kept[3] & ~termios.ICANON, *kept[4:]]
+    try:  # by lines, a terminal hides a line that has not ended
+        termios.tcsetattr(terminal, termios.TCSANOW, by_keys)
+        more = bool(select.select([terminal], [], [], 0)[0])
+        termios.tcflush(terminal, termios.TCIFLUSH)
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, kept)
+    return more
 
 
 def _title(state: RunState) -> str:
@@ -105,10 +170,17 @@ def abort(surface: Surface, run: str, reason: str) -> int:
     return tell(surface, app, app.abort(run, os_user(CHANNEL), reason), command="abort")
 
 
-def resume(surface: Surface, run: str, *, lift_hold: str, settle: str, reason: str, approvals: str) -> int:
+def resume(
+    surface: Surface, run: str, *, lift_hold: str, settle: str, reason: str, approvals: str,
+    override: tuple[str, ...] = (), go: str = "",
+) -> int:  # fmt: skip
     """Set a run going again, and follow it."""
-    if (lift_hold or settle) and not reason.strip():
+    if lift_hold or settle or override or go:
+        demand_terminal(surface)
+    if (lift_hold or settle or override) and not reason.strip():
         raise UsageError("reason-missing", "an exception goes on the record and needs a reason", "add: --reason '…'")
     app = surface.app()
-    found = app.resume(run, os_user(CHANNEL), lift_hold=lift_hold, settle=settle, reason=reason)
+    found = app.resume(
+        run, os_user(CHANNEL), lift_hold=lift_hold, settle=settle, reason=reason, override=override, go=go
+    )
     return follow(surface, app, found, approvals=approvals, command="resume")

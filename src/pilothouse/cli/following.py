@@ -139,4 +139,5 @@ def _say(surface: Surface, text: str) -> None:
 
 def on_terminal() -> bool:
     """Whether a person sits there: both standard input and output are terminals."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    # A stream that was closed before we began is None.
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

@@ -34,13 +34,22 @@ def status(surface: Surface, run: str, *, notes: bool, card: bool, svg: Path | N
     runs = app.runs()
     if not runs and not run:
         surface.out().write(_nothing_yet(app))
+        _write_held(surface, app)
         return EXIT_DONE
     going = [state for state in runs if not state.over]
     if run or len(going) == 1 or (len(runs) == 1):
         _one(surface, app, app.find(run))
     if not run and len(runs) > 1:
         surface.out().write(_table(runs, surface.out().width))
+    _write_held(surface, app)
     return EXIT_DONE
+
+
+def _write_held(surface: Surface, app: Pilothouse) -> None:
+    """The locks and freezes that hold a product now."""
+    from pilothouse.cli.locking import held_lines
+
+    surface.out().write(held_lines(app, surface.out().width))
 
 
 def _one_json(app: Pilothouse, run: str) -> dict[str, Json]:
@@ -51,8 +60,10 @@ def _one_json(app: Pilothouse, run: str) -> dict[str, Json]:
 
 
 def _all_json(app: Pilothouse) -> dict[str, Json]:
+    from pilothouse.cli.locking import active_json
+
     runs = app.runs()
-    told = status_json(runs)
+    told = {**status_json(runs), "blocks": active_json(app)}
     if all(state.over for state in runs):
         return told
     from pilothouse.cli.conductor import marked
@@ -218,6 +229,7 @@ def _event_lines(events: Sequence[Event], width: int, *, verbose: bool) -> Itera
 
 def audit_verify(surface: Surface, head: str, product: str) -> int:
     """Recompute every hash of the ledger, offline; exit 50 where something does not fit."""
+    from pilothouse.auditing import examined
     from pilothouse.ledger.chain import verify
     from pilothouse.ledger.sqlite import SqliteJournal
     from pilothouse.render.screen import Tone, line
@@ -234,9 +246,11 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
         if head and len(chains) > 1:
             chains = _holding(journal, chains, head)
         found = {name: verify(journal.entries(name), name, head or None) for name in chains}
+        # What the entries say is examined where their bytes are sound: of a broken chain nothing else can be told.
+        said = {name: examined(journal.read(name)) for name, item in found.items() if item.ok}
     finally:
         journal.close()
-    sound = all(item.ok for item in found.values())
+    sound = all(item.ok for item in found.values()) and not any(item.problems for item in said.values())
 
     def lines() -> Iterator[Line]:
         for name, item in found.items():
@@ -247,7 +261,13 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
             yield line(" ", sign, f" {name}: {item.entries} entries, every hash fits" if item.ok else f" {name}: ",
                        "" if item.ok else count(len(item.problems), "problem"), (grown, Tone.DIM))  # fmt: skip
             yield line("   head ", (item.head, Tone.DIM))
-            for problem in item.problems[:20]:
+            told = said.get(name)
+            if told is not None and told.given:
+                signed = f", {told.signed} of them signed" if told.signed else ""
+                yield line(
+                    f"   {count(told.given, 'approval')}{signed}: " + ("a problem" if told.problems else "each fits")
+                )
+            for problem in (*item.problems, *(told.problems if told else ()))[:20]:
                 yield line("   ", (f"#{problem.seq} {problem.kind}: {problem.message}", Tone.BAD))
 
     surface.answer(
@@ -256,7 +276,12 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
             "chains": [
                 {
                     "chain": name, "ok": item.ok, "entries": item.entries, "head": item.head, "anchor": item.anchor,
-                    "problems": [{"seq": p.seq, "kind": p.kind, "message": p.message} for p in item.problems],
+                    "approvals": said[name].given if name in said else None,
+                    "signed": said[name].signed if name in said else None,
+                    "problems": [
+                        {"seq": p.seq, "kind": p.kind, "message": p.message}
+                        for p in (*item.problems, *(said[name].problems if name in said else ()))
+                    ],
                 }
                 for name, item in found.items()
             ],

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pilothouse.cli.streams import guarded_streams
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_BUG, EXIT_USAGE, PilothouseError, UsageError
 
@@ -39,8 +40,18 @@ def run(argv: Sequence[str]) -> int:
         The exit code (architecture, interfaces: 0 done, 1 bug, 2 usage, 10 waiting, 20 refused …).
     """
     surface = Surface(json="--json" in argv)
+    with suppress(UsageError):  # told below, where it is said to whom it concerns
+        surface, _ = global_options(argv)
     try:
-        surface, rest = global_options(argv)
+        with guarded_streams(surface.place):
+            return _answered(surface, argv)
+    except BrokenPipeError:  # what was kept back could not be said any more
+        return _broken_pipe()
+
+
+def _answered(surface: Surface, argv: Sequence[str]) -> int:
+    try:
+        _, rest = global_options(argv)
         return _dispatch(surface, rest)
     except PilothouseError as error:
         return _failed(surface, error)
@@ -137,9 +148,11 @@ def _bug(surface: Surface, error: Exception) -> int:
     import traceback
     from datetime import UTC, datetime
 
+    from pilothouse.redaction import redactor
+
     name = f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))
-    place = _kept(surface, name, text)
+    place = _kept(surface, name, redactor(surface.place(), os.environ)(text))
     told = f"this is a bug in Pilothouse ({type(error).__name__}); details are in {place}"
     hint = (
         "report it with that file, after reading it: it may name things of yours. A run goes on with: pilothouse resume"

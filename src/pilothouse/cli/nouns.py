@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pilothouse.cli.tree import Run, agent, audit, harbour, state, workflow
+from pilothouse.cli.tree import Run, agent, audit, freeze, harbour, state, workflow
 from pilothouse.errors import UsageError
 
 
@@ -52,6 +52,39 @@ def audit_verify(
     from pilothouse.cli import looking
 
     return looking.audit_verify(ctx.obj, head, product)
+
+
+Product = Annotated[str, typer.Option("--product", metavar="NAME", help="Which product; default: the only one.")]
+
+
+@freeze.command("list")
+def freeze_list(ctx: typer.Context, product: Product = "") -> int:
+    """The freezes of the base branch: which hold now, and when the others begin.
+
+    \b
+    Example:
+      pilothouse freeze list
+    """
+    from pilothouse.cli import locking
+
+    return locking.freeze_list(ctx.obj, product)
+
+
+@freeze.command("check")
+def freeze_check(
+    ctx: typer.Context,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="ISO 8601; default: now.")] = "",
+    product: Product = "",
+) -> int:
+    """Whether a product could ship at a moment; exit 20 where a freeze or a lock holds it.
+
+    \b
+    Example:
+      pilothouse freeze check --at 2026-12-24T18:00+01:00
+    """
+    from pilothouse.cli import locking
+
+    return locking.freeze_check(ctx.obj, product, at)
 
 
 @state.command("show")

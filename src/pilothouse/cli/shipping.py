@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from pilothouse import intent
 from pilothouse.app import Pilothouse, Request, os_user
 from pilothouse.cli.following import demand_named, follow
+from pilothouse.cli.locking import demand_terminal
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 from pilothouse.render.acts import sentence
@@ -27,6 +29,7 @@ from pilothouse.views import detailed_json, run_json, schema
 if TYPE_CHECKING:
     from pilothouse.canonical import Json
     from pilothouse.guard.state import RunState
+    from pilothouse.settings import Configuration, Trigger
 
 PARTS = ("major", "minor", "patch")
 _VERSION = re.compile(r"\d+\.\d+\.\d+([-+.][0-9A-Za-z.+-]+)?")
@@ -42,6 +45,8 @@ def start(
         UsageError: ``bad-version``, before a run starts and holds the product; and whatever the facade raises.
     """
     request = replace(request, version=_version(request.version))
+    if request.override and not request.dry_run:
+        demand_terminal(surface)
     app = surface.app()
     who = os_user("terminal")
     if request.dry_run:
@@ -101,6 +106,8 @@ def say(
         case intent.Intent():
             _remark(surface, heard)
             return _start_intent(surface, heard, detach=detach, approvals=approvals, dry_run=dry_run)
+        case intent.Later():
+            return _registered(surface, heard, configuration)
         case intent.Clarify():
             raise UsageError(heard.reason_code, heard.question, "one of: " + ", ".join(heard.choices))
         case _:
@@ -117,6 +124,44 @@ def _start_intent(surface: Surface, heard: intent.Intent, *, detach: bool, appro
         )  # fmt: skip
     request = Request(heard.product, heard.workflow, heard.version or heard.bump or "", {}, dry)
     return start(surface, request, detach=detach, approvals=approvals)
+
+
+def _registered(surface: Surface, heard: intent.Later, configuration: Configuration) -> int:
+    """Say which event will start what was asked for; where none does, how to write one. Nothing starts now.
+
+    Raises:
+        UsageError: ``needs-event``.
+    """
+    found = next((item for item in configuration.triggers if _means(heard, item)), None)
+    if found is not None:
+        named = found.milestone or found.of
+        when = f"the milestone {named} is closed" if found.milestone else f"{named} has reached {found.phase}"
+        surface.answer(
+            lambda: {
+                "schema": schema("say"), "product": found.product, "workflow": found.workflow, "on": found.on,
+                "name": named, "runs": [],
+            },
+            lambda: [
+                line(f" {found.workflow} of {found.product} starts when {when}; nothing was started now."),
+                line((" It stops at its checkpoints like any other. Who starts it: pilothouse worker", Tone.DIM)),
+            ],
+        )  # fmt: skip
+        return EXIT_DONE
+    if heard.on == "milestone-closed":
+        entry = f'on: milestone-closed, milestone: "{heard.name or "Sprint *"}"'
+    else:
+        entry = f"on: phase-reached, of: {heard.name}, phase: released"
+    raise UsageError(
+        "needs-event", f"that waits for an event, and none is registered for {heard.product}; nothing was started",
+        f"write in pilothouse.yml: events: [{{product: {heard.product}, {entry}}}]; then run: pilothouse worker",
+    )  # fmt: skip
+
+
+def _means(heard: intent.Later, trigger: Trigger) -> bool:
+    """Whether a registered event is the one that was said."""
+    named = trigger.milestone if heard.on == "milestone-closed" else trigger.of
+    same = (trigger.product, trigger.workflow, trigger.on) == (heard.product, heard.workflow, heard.on)
+    return same and (not heard.name or fnmatchcase(heard.name.casefold(), named.casefold()))
 
 
 def _remark(surface: Surface, heard: intent.Intent) -> None:

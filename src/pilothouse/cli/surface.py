@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
@@ -52,6 +51,14 @@ class Surface:
             raise UsageError("no-project", f"no {FILE} in {self.project}", "how to write one: docs/getting-started.md")
         return self.project.resolve()
 
+    def place(self) -> Path | None:
+        """The project's folder, or None: what must not fail asks this one."""
+        from contextlib import suppress
+
+        with suppress(UsageError, OSError):
+            return self.folder()
+        return None
+
     def app(self) -> Pilothouse:
         """The facade over this project; closed when the command ends."""
         from pilothouse.app import Pilothouse
@@ -79,7 +86,9 @@ class Surface:
 
     def emit(self, value: Mapping[str, Json]) -> None:
         """The one JSON object of this call."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        from pilothouse.render.text import visible_json
+
+        sys.stdout.write(visible_json(value, indent=1) + "\n")
         sys.stdout.flush()
 
     def answer(self, value: Callable[[], Mapping[str, Json]], lines: Callable[[], Iterable[Line]]) -> None:

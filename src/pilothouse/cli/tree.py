@@ -47,9 +47,11 @@ agent = new_app("The agents: what there is, is it sound.\n\n\b\nExample:\n  pilo
 harbour = new_app(
     "The sandbox world: a remote, a forge, CI and two environments.\n\n\b\nExample:\n  pilothouse harbour up /tmp/h"
 )
+freeze = new_app("Windows in which nothing ships.\n\n\b\nExample:\n  pilothouse freeze list")
 state = new_app("state.yml against the ledger.\n\n\b\nExample:\n  pilothouse state check")
 for _name, _group in (
-    ("audit", audit), ("workflow", workflow), ("agent", agent), ("harbour", harbour), ("state", state),
+    ("audit", audit), ("workflow", workflow), ("agent", agent), ("harbour", harbour), ("freeze", freeze),
+    ("state", state),
 ):  # fmt: skip
     app.add_typer(_group, name=_name)
 
@@ -66,6 +68,10 @@ Approvals = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Every check and the whole plan, no effect at all.")]
 Version = Annotated[
     str, typer.Option("--version", metavar="X.Y.Z|major|minor|patch", help="Default: decided from the changes.")
+]
+Override = Annotated[
+    list[str] | None,
+    typer.Option("--override", metavar="NAME", help="Pass this freeze or lock, as a permitted approver; repeatable."),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes on the record.")]
 

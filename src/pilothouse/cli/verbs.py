@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pilothouse.cli.tree import Approvals, Detach, DryRun, Reason, Run, Version, app, names
+from pilothouse.cli.tree import Approvals, Detach, DryRun, Override, Reason, Run, Version, app, names
 
 
 @app.command()
@@ -21,6 +21,8 @@ def ship(
     dry_run: DryRun = False,
     detach: Detach = False,
     approvals: Approvals = "",
+    override: Override = None,
+    reason: Reason = "",
 ) -> int:
     """Ship a product, and follow the run until it waits or ends.
 
@@ -29,14 +31,15 @@ def ship(
       pilothouse ship acme
       pilothouse ship acme --version minor --dry-run
       pilothouse ship acme to production
+      pilothouse ship acme --override weekend --reason 'the shop is down'
     """
     from pilothouse.app import Request
     from pilothouse.cli import shipping
 
-    if len(product) > 1:
+    if len(product) > 1 and not override:
         words = ["ship", *product, *([version] if version else [])]
         return shipping.say(ctx.obj, words, detach=detach, approvals=approvals, dry_run=dry_run, commands=names())
-    request = Request(product[0], workflow, version, {}, dry_run)
+    request = Request(product[0], workflow, version, {}, dry_run, tuple(override or ()), reason)
     return shipping.start(ctx.obj, request, detach=detach, approvals=approvals)
 
 
@@ -118,16 +121,29 @@ def approve(
     ctx: typer.Context,
     run: Run = "",
     detach: Annotated[bool, typer.Option("--detach", help="Only approve; do not go on with the run.")] = False,
+    key: Annotated[str, typer.Option("--key", metavar="FILE", help="Sign with this SSH key instead of a word.")] = "",
+    signature: Annotated[
+        str, typer.Option("--signature", metavar="FILE", help="A signature that was made elsewhere.")
+    ] = "",
+    approver: Annotated[str, typer.Option("--approver", metavar="ID", help="Whose signature it is.")] = "",
+    statement: Annotated[
+        bool, typer.Option("--statement", help="Print the bytes to be signed, and nothing else.")
+    ] = False,
 ) -> int:
-    """Read the card, type its word; only on a terminal.
+    """Read the card, type its word on a terminal; or sign it with an SSH key.
 
     \b
-    Example:
+    Examples:
       pilothouse approve r-2026-11-21-01
+      pilothouse approve r-2026-11-21-01 --approver ann@acme.example --key ~/.ssh/id_ed25519
+    Signed on another machine:
+      pilothouse approve r-2026-11-21-01 --statement > approval
+      ssh-keygen -Y sign -f ~/.ssh/id_ed25519 -n pilothouse-approval approval
+      pilothouse approve r-2026-11-21-01 --approver ann@acme.example --signature approval.sig
     """
     from pilothouse.cli import deciding
 
-    return deciding.approve(ctx.obj, run, detach=detach)
+    return deciding.approve(ctx.obj, run, deciding.Signing(key, signature, approver, statement), detach=detach)
 
 
 @app.command()
@@ -169,6 +185,8 @@ def resume(
             "--settle", metavar="STEP=applied|absent", help="Say what became of an act that code cannot tell."
         ),
     ] = "",
+    override: Override = None,
+    go: Annotated[str, typer.Option("--go", metavar="STEP", help="Let this act happen, where each act asks.")] = "",
     reason: Reason = "",
     approvals: Approvals = "",
 ) -> int:
@@ -178,10 +196,75 @@ def resume(
     Examples:
       pilothouse resume
       pilothouse resume r-2026-11-21-01 --lift-hold staging-signoff --reason 'known flake'
+      pilothouse resume r-2026-11-21-01 --override weekend --reason 'the shop is down'
     """
     from pilothouse.cli import deciding
 
-    return deciding.resume(ctx.obj, run, lift_hold=lift_hold, settle=settle, reason=reason, approvals=approvals)
+    return deciding.resume(
+        ctx.obj, run, lift_hold=lift_hold, settle=settle, reason=reason, approvals=approvals,
+        override=tuple(override or ()), go=go,
+    )  # fmt: skip
+
+
+@app.command()
+def lock(
+    ctx: typer.Context,
+    product: Annotated[str, typer.Argument(metavar="[PRODUCT]", help="What is held.", show_default=False)] = "",
+    every: Annotated[bool, typer.Option("--all", help="Every product.")] = False,
+    reason: Reason = "",
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="DURATION", help="45m, 12h, 3d; default: until it is unlocked.")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Default: one is made.")] = "",
+) -> int:
+    """Hold a product, or all of them: nothing ships until then; rollbacks pass.
+
+    \b
+    Examples:
+      pilothouse lock acme --reason 'orders get lost' --expires 3d
+      pilothouse lock --all --reason 'an incident'
+    """
+    from pilothouse.cli import locking
+
+    return locking.lock(ctx.obj, product, every=every, name=name, reason=reason, expires=expires)
+
+
+@app.command()
+def unlock(
+    ctx: typer.Context,
+    product: Annotated[str, typer.Argument(metavar="[PRODUCT]", help="What is held.", show_default=False)] = "",
+    every: Annotated[bool, typer.Option("--all", help="The lock of every product.")] = False,
+    reason: Reason = "",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Default: the only one.")] = "",
+) -> int:
+    """Take a lock off: your own, or as a permitted approver anybody's.
+
+    \b
+    Example:
+      pilothouse unlock acme --name rollback-r-2026-11-21-01 --reason 'the cause is found'
+    """
+    from pilothouse.cli import locking
+
+    return locking.unlock(ctx.obj, product, every=every, name=name, reason=reason)
+
+
+@app.command()
+def validate(
+    ctx: typer.Context,
+    product: Annotated[str, typer.Argument(metavar="PRODUCT")],
+    sha: Annotated[
+        str, typer.Option("--sha", metavar="COMMIT", help="Default: the open run's, else the base branch's head.")
+    ] = "",
+) -> int:
+    """Answer the product's manual checks, one by one, on a terminal.
+
+    \b
+    Example:
+      pilothouse validate acme
+    """
+    from pilothouse.cli import validating
+
+    return validating.validate(ctx.obj, product, sha)
 
 
 @app.command()
@@ -202,6 +285,26 @@ def status(
     from pilothouse.cli import looking
 
     return looking.status(ctx.obj, run, notes=notes, card=card, svg=svg)
+
+
+@app.command()
+def worker(
+    ctx: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="One round, then end: for cron and timers.")] = False,
+    every: Annotated[str, typer.Option("--every", metavar="DURATION", help="Pause between two rounds.")] = "15s",
+) -> int:
+    """Go on with every run that is due, and start what is scheduled.
+
+    Watches, deadlines, runs approved elsewhere or left by a killed conductor; never a checkpoint: that is a person's.
+
+    \b
+    Examples:
+      pilothouse worker
+      pilothouse worker --once
+    """
+    from pilothouse.cli import worker as working
+
+    return working.work(ctx.obj, every, once=once)
 
 
 @app.command()

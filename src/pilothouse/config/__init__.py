@@ -34,6 +34,9 @@ def load(path: Path) -> settings.Configuration:
         InvalidFile: with the first fault's line; the message says how many more there are.
     """
     file = path / FILE if path.is_dir() else path
+    if not file.resolve().is_relative_to(file.parent.resolve()):
+        # A run is pinned to what it says: a repository must not have another file of this machine read and kept.
+        raise InvalidFile(_shown(file), 0, "is a link that leaves the project", "put the file itself there")
     return _frozen(load_file(file, _shown(file)))
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pilothouse.config import shapes
+from pilothouse.config.policy import Needed, Policy
 from pilothouse.config.scalars import looks_secret
+from pilothouse.config.triggers import PhaseReached
 
 SHORT_WATCH_MS = 15 * 60_000  # REL-10: a shorter window only by policy
 KNOWN_VERSION_FILES = ("package.json", "pyproject.toml")
@@ -49,6 +51,9 @@ def faults(configuration: shapes.Configuration) -> Iterator[Fault]:
         yield from _readiness(product, at)
         yield from _watch(product, configuration.policy, at)
     yield from _products(configuration.products)
+    yield from _people(configuration)
+    yield from _held(configuration)
+    yield from _started_alone(configuration)
 
 
 def _named(product: shapes.Product) -> list[tuple[str, shapes.Environment]]:
@@ -204,7 +209,7 @@ def _readiness(product: shapes.Product, at: Place) -> Iterator[Fault]:
         )
 
 
-def _watch(product: shapes.Product, policy: shapes.Policy, at: Place) -> Iterator[Fault]:
+def _watch(product: shapes.Product, policy: Policy, at: Place) -> Iterator[Fault]:
     watch = product.watch
     if watch is None:
         return
@@ -245,3 +250,69 @@ def _targets(repository: str, environment: shapes.Environment) -> Iterator[tuple
         yield "deploy.branch", f"{repository}:{environment.deploy.branch}"
     if environment.database:
         yield "database.identity", environment.database.identity
+
+
+def _people(configuration: shapes.Configuration) -> Iterator[Fault]:
+    """Approvers are told apart by id, account and key; and what policy asks for can be given."""
+    approvers = configuration.approvers
+    for key, values in (
+        ("id", [[item.id] for item in approvers]),
+        ("accounts", [item.accounts for item in approvers]),
+        ("ssh_key", [[" ".join(item.ssh_key.split()[:2])] if item.ssh_key else [] for item in approvers]),
+    ):
+        seen: dict[str, int] = {}
+        for index, found in enumerate(values):
+            for value in found:
+                if seen.setdefault(value, index) != index:
+                    message = f"{value[:40]} belongs to {approvers[seen[value]].id} already"
+                    yield Fault(("approvers", index, key), message, "two approvers are two people")
+    if not approvers:
+        return  # nobody may approve: that is a policy, too
+    policy = configuration.policy
+    asked: dict[tuple[str, ...], Needed] = {
+        ("approval",): policy.approval,
+        ("override",): policy.override or policy.approval,
+    } | {("additional", name): getattr(policy.additional, name) for name in type(policy.additional).model_fields}
+    for place, needed in asked.items():
+        there = sum(1 for item in approvers if needed.group in item.groups)
+        if there < needed.number:
+            message = f"{needed.number} of the group {needed.group} are needed, and there are {there}"
+            yield Fault(("policy", *place, "group"), message, "name more approvers of that group, or ask for fewer")
+
+
+def _started_alone(configuration: shapes.Configuration) -> Iterator[Fault]:
+    """What starts runs without a person names products that there are, and what can be noticed."""
+    products, known = configuration.products, f"products: {', '.join(configuration.products)}"
+    for key, items in (("schedules", configuration.schedules), ("events", configuration.events)):
+        for index, item in enumerate(items):
+            place: Place = (key, index)
+            if item.product not in products:
+                yield Fault((*place, "product"), f"there is no product '{item.product}'", known)
+            if (item.workflow or configuration.workflow) == "rollback":
+                yield Fault((*place, "workflow"), "a rollback is not started by a clock or an event", "a person does")
+    for index, event in enumerate(configuration.events):
+        here: Place = ("events", index)
+        if isinstance(event, PhaseReached):
+            if event.of not in products:
+                yield Fault((*here, "of"), f"there is no product '{event.of}'", known)
+            elif event.of == event.product:
+                yield Fault((*here, "of"), "a product would start itself again and again", "name another product")
+        elif event.product in products and products[event.product].forge is None:
+            yield Fault((*here, "on"), "milestones come from a forge, and none is configured", "add forge: {…}")
+
+
+def _held(configuration: shapes.Configuration) -> Iterator[Fault]:
+    """Freezes and manual checks are told apart by name, and hold products that there are."""
+    seen: set[str] = set()
+    for index, freeze in enumerate(configuration.policy.freezes):
+        here: Place = ("policy", "freezes", index)
+        if freeze.name in seen:
+            yield Fault((*here, "name"), f"two freezes are called '{freeze.name}'", "an override names one of them")
+        seen.add(freeze.name)
+        yield from _repeated(freeze.products, (*here, "products"))
+        for number, name in enumerate(freeze.products):
+            if name not in configuration.products:
+                known = ", ".join(configuration.products)
+                yield Fault((*here, "products", number), f"there is no product '{name}'", f"products: {known}")
+    for name, product in configuration.products.items():
+        yield from _repeated([item.id for item in product.manual_checks], ("products", name, "manual_checks"))

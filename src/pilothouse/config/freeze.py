@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pilothouse import settings
 from pilothouse.canonical import Json
 from pilothouse.config import shapes
+from pilothouse.config.policy import Needed
 
 
 def configuration(shape: shapes.Configuration, source: str, path: str) -> settings.Configuration:
@@ -17,9 +18,39 @@ def configuration(shape: shapes.Configuration, source: str, path: str) -> settin
         scripted_approvals=shape.policy.scripted_approvals,
         allow_short_watch=shape.policy.allow_short_watch,
         unconfigured_suites=shape.policy.unconfigured_suites,
+        approval=_needed(shape.policy.approval),
+        additional={
+            name: _needed(getattr(shape.policy.additional, name)) for name in type(shape.policy.additional).model_fields
+        },
+        four_eyes=shape.policy.approval.four_eyes,
+        signature=shape.policy.approval.signature,
+        freezes=tuple(
+            settings.Freeze(
+                item.name,
+                item.reason,
+                item.start,
+                item.rule or "",
+                item.duration // 1000,
+                item.time_zone,
+                tuple(item.products),
+            )
+            for item in shape.policy.freezes
+        ),
+        override=_needed(shape.policy.override or shape.policy.approval),
+        lock_after_rollback=shape.policy.lock_after_rollback,
+    )
+    approvers = tuple(
+        settings.Approver(item.id, tuple(item.groups), tuple(item.accounts), item.ssh_key or "", item.name, item.email)
+        for item in shape.approvers
     )
     seen = {name: visible(product) for name, product in products.items()}
-    return settings.Configuration(products, shape.workflow, policy, source, path, seen)
+    return settings.Configuration(
+        products, shape.workflow, policy, source, path, seen, approvers, _schedules(shape), _triggers(shape)
+    )
+
+
+def _needed(shape: Needed) -> settings.Needed:
+    return settings.Needed(shape.group, shape.number)
 
 
 def visible(product: settings.Product) -> dict[str, Json]:
@@ -34,6 +65,7 @@ def visible(product: settings.Product) -> dict[str, Json]:
         "has_database": production.database is not None,
         "has_drift": all(environment.settings is not None for environment in product.environments.values()),
         "has_forge": product.forge is not None,
+        "has_manual_checks": bool(product.manual_checks),
         "has_logs": any(environment.logs is not None for environment in product.environments.values()),
         "has_performance": "performance" in product.suites,
         "has_staging": "staging" in product.environments,
@@ -50,10 +82,14 @@ def _product(name: str, shape: shapes.Product) -> settings.Product:
     return settings.Product(
         name=name,
         title=shape.title or name,
+        phase=shape.phase,
         path=shape.path,
         remote=shape.remote,
         remote_token=shape.remote_token or "",
         base=shape.base,
+        manual_checks=tuple(
+            settings.ManualCheck(item.id, item.ask, item.max_age // 1000) for item in shape.manual_checks
+        ),
         forge=_forge(shape.forge),
         versioning=settings.Versioning(
             scheme=shape.versioning.scheme,
@@ -66,6 +102,7 @@ def _product(name: str, shape: shapes.Product) -> settings.Product:
             allow_skipped=tuple(shape.readiness.allow_skipped),
             blocker_labels=tuple(shape.readiness.blocker_labels),
             release_label=shape.readiness.release_label,
+            allowed_secrets=tuple(shape.readiness.allowed_secrets),
         ),
         suites={
             suite_name: settings.Suite(tuple(suite.run), suite.timeout / 1000, suite.environment)
@@ -77,8 +114,39 @@ def _product(name: str, shape: shapes.Product) -> settings.Product:
         watch=_watch(shape.watch),
         rollback=settings.Rollback(shape.rollback.minutes, shape.rollback.restore),
         delete_branch=shape.finalise.delete_branch,
-        notify=tuple(settings.Notice(notice.channel, getattr(notice, "path", "")) for notice in shape.notify),
+        notify=tuple(_notice(notice) for notice in shape.notify),
     )
+
+
+def _notice(
+    shape: shapes.ConsoleNotice | shapes.FileNotice | shapes.AppriseNotice | shapes.NtfyNotice | shapes.WebhookNotice,
+) -> settings.Notice:
+    return settings.Notice(
+        shape.channel,
+        getattr(shape, "path", ""),
+        getattr(shape, "url_variable", ""),
+        tuple(getattr(shape, "states", ())),
+        getattr(shape, "allow_private", False),
+    )
+
+
+def _schedules(shape: shapes.Configuration) -> tuple[settings.Schedule, ...]:
+    return tuple(
+        settings.Schedule(
+            item.product, item.workflow or shape.workflow, item.cron, item.time_zone, item.catch_up // 1000
+        )
+        for item in shape.schedules
+    )
+
+
+def _triggers(shape: shapes.Configuration) -> tuple[settings.Trigger, ...]:
+    return tuple(
+        settings.Trigger(
+            item.product, item.workflow or shape.workflow, item.on, getattr(item, "of", item.product),
+            getattr(item, "milestone", ""), getattr(item, "phase", ""), item.catch_up // 1000,
+        )
+        for item in shape.events
+    )  # fmt: skip
 
 
 def _forge(shape: shapes.Forge | None) -> settings.Forge | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -150,6 +151,69 @@ def _line(value: str) -> str:
     return value
 
 
+def _local_time(value: str) -> str:
+    example = "for example: 2026-12-18T16:00, without seconds and offset"
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2})?", value) is None:
+        raise no(f"{value[:60]!a} is not a local time", example)
+    try:
+        year = datetime.fromisoformat(value).year
+    except ValueError as error:
+        raise no(f"{value[:60]!a} is not on the calendar", example) from error
+    if year not in YEARS:
+        raise no(f"{value[:60]!a} is not in the years {YEARS[0]} to {YEARS[-1]}", example)
+    return value
+
+
+YEARS = range(2000, 2101)  # of all times that a person writes down
+_RULE = r"FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;[A-Z]+=[A-Z0-9,+-]+){0,10}"
+_RULE_EXAMPLE = "for example: FREQ=WEEKLY;BYDAY=FR"
+_MOST = {"INTERVAL": 1000, "COUNT": 10_000}
+_LATER = 19 * 400  # years: after each 400 the calendar comes again, weekdays included; the last of them end in 9999
+
+
+def _recurrence(value: str) -> str:
+    if len(value) > _LONGEST_LINE or re.fullmatch(_RULE, value) is None:
+        raise no(f"{value[:60]!a} is not a recurrence of days, weeks, months or years", _RULE_EXAMPLE)
+    if re.search(r"BY(HOUR|MINUTE|SECOND)=", value):
+        raise no("a window begins at its start's time of day", "leave BYHOUR, BYMINUTE and BYSECOND out")
+    parts = dict(part.split("=", 1) for part in value.split(";"))
+    if len(parts) <= value.count(";") or {"COUNT", "UNTIL"} <= parts.keys():
+        raise no(f"{value[:60]!a} says something twice", _RULE_EXAMPLE)
+    for name, most in _MOST.items():
+        number = parts.get(name, "1")
+        if re.fullmatch(r"\d{1,6}", number) is None or not 1 <= int(number) <= most:
+            raise no(f"{name} is a number from 1 to {most}", "for example: FREQ=WEEKLY;INTERVAL=2;BYDAY=FR")
+    until = parts.get("UNTIL", f"{YEARS[0]}0101")
+    if re.fullmatch(r"\d{8}(T\d{6})?", until) is None or int(until[:4]) not in YEARS:
+        told = f"UNTIL is a local time in the years {YEARS[0]} to {YEARS[-1]}"
+        raise no(told, "for example: FREQ=DAILY;UNTIL=20261231, or UNTIL=20261231T160000")
+    return value
+
+
+def demand_coming(rule: str, start: str) -> None:
+    """Refuse a recurrence that is none, or of which no window ever comes.
+
+    Args:
+        rule: that ``Recurrence`` took.
+        start: local time of the first window.
+    """
+    from dateutil.rrule import rrulestr
+
+    # Looking for what never comes goes on to the year 9999. So it begins in the last cycle of the calendar, where every
+    # weekday and leap year is as in its own, and UNTIL, which counts from there, is compared by itself.
+    begin = datetime.fromisoformat(start)
+    shifted = begin.replace(year=begin.year + _LATER)
+    endless = re.sub(r";UNTIL=[^;]*", "", rule)
+    try:
+        first = next(iter(rrulestr(endless, dtstart=shifted)), None)
+        until = re.search(r";UNTIL=([^;]*)", rule)
+        ends = datetime.fromisoformat(until[1]) if until else None
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise no(f"{rule[:60]!a} is not a recurrence rule", _RULE_EXAMPLE) from error
+    if first is None or (ends is not None and first.replace(year=first.year - _LATER) > ends):
+        raise no(f"{rule[:60]!a} never comes", _RULE_EXAMPLE)
+
+
 def _text(pattern: str, about: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "description": about})
 
@@ -192,7 +256,31 @@ UrlPath = Annotated[str, AfterValidator(_url_path)]
 Variable = Annotated[
     str, AfterValidator(_variable), _text(r"[A-Za-z_][A-Za-z0-9_]{0,99}", "a variable's name, never its value")
 ]
+Fingerprint = Annotated[
+    str,
+    AfterValidator(_matching(r"[0-9a-f]{32}", "the fingerprint of a finding", "5f2a… as the gate no-secrets names it")),
+    _text(r"[0-9a-f]{32}", "the fingerprint of a finding of the gate no-secrets"),
+]
 Line = Annotated[str, AfterValidator(_line)]
+_APPROVER = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}"
+ApproverId = Annotated[
+    str,
+    AfterValidator(_matching(_APPROVER, "the id of an approver", "ann@acme.example")),
+    _text(_APPROVER, "letters, digits and . _ @ + -"),
+]
+LocalTime = Annotated[
+    str, AfterValidator(_local_time), _text(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2})?", "a local time: 2026-12-18T16:00")
+]
+Recurrence = Annotated[str, AfterValidator(_recurrence), _text(_RULE, "a recurrence rule of RFC 5545")]
+_KEY_KINDS = (
+    "ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh.com|sk-ecdsa-sha2-nistp256@openssh.com"
+)
+_KEY = rf"({_KEY_KINDS}) [A-Za-z0-9+/]{{40,2000}}={{0,3}}( [ -~]{{1,200}})?"
+PublicKey = Annotated[
+    str,
+    AfterValidator(_matching(_KEY, "an SSH public key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA… ann")),
+    _text(_KEY, "a line of an authorized_keys file, without options"),
+]
 Argv = Annotated[
     list[str],
     BeforeValidator(_list_of_arguments),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field
 
+from pilothouse.config.policy import Approver, ManualCheck, Policy
 from pilothouse.config.scalars import (
     Argv,
     Branch,
     Duration,
+    Fingerprint,
     Identity,
     InsidePath,
     Line,
@@ -21,34 +22,9 @@ from pilothouse.config.scalars import (
     Url,
     UrlPath,
     Variable,
-    milliseconds,
 )
-
-
-class Shape(BaseModel):
-    """A mapping of pilothouse.yml."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: object) -> object:
-        # Before everything else: a misspelt key must be called misspelt, not its right spelling missing.
-        for key, value in data.items() if isinstance(data, dict) else ():
-            if key not in cls.model_fields:
-                raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "known": list(cls.model_fields)})
-            # `forge:` with nothing behind it is a slip of the editor, never the wish to have none.
-            if value is None:
-                raise PydanticCustomError("empty_key", "empty key", {"key": key})
-        return data
-
-
-def _duration(default: str, about: str) -> Any:
-    return Field(default=milliseconds(default), description=about, json_schema_extra={"default": default})
-
-
-def _list(about: str, *default: str) -> Any:
-    return Field(default_factory=lambda: list(default), description=about, json_schema_extra={"default": list(default)})
+from pilothouse.config.shape import Shape, duration, listing
+from pilothouse.config.triggers import MilestoneClosed, PhaseReached, Schedule
 
 
 class Command(Shape):
@@ -59,14 +35,14 @@ class Command(Shape):
         default=None, description="prints {state: absent|applied|conflict, …}; never changes anything"
     )
     verify: Argv | None = Field(default=None, description="read-after-write in place of the probe")
-    timeout: Duration = _duration("5m", "how long one call may take")
+    timeout: Duration = duration("5m", "how long one call may take")
 
 
 class Suite(Shape):
     """A test command, run in an isolated checkout of the pinned commit."""
 
     run: Argv = Field(description="the command; exit 0 is a pass only together with its own count of tests")
-    timeout: Duration = _duration("5m", "how long it may take")
+    timeout: Duration = duration("5m", "how long it may take")
     environment: Variable | None = Field(default=None, description="the variable that carries the environment's URL")
 
 
@@ -75,7 +51,7 @@ class PushDeploy(Shape):
 
     model: Literal["push"] = Field(description="a push to a branch deploys")
     branch: Branch = Field(description="the branch whose push deploys")
-    timeout: Duration = _duration("5m", "how long the environment may take to answer with the new version")
+    timeout: Duration = duration("5m", "how long the environment may take to answer with the new version")
 
 
 class CommandDeploy(Shape):
@@ -89,7 +65,7 @@ class CommandDeploy(Shape):
         default=None, description="prints {state: absent|applied|conflict, …}; never changes anything"
     )
     verify: Argv | None = Field(default=None, description="read-after-write in place of the probe")
-    timeout: Duration = _duration("5m", "how long one call may take")
+    timeout: Duration = duration("5m", "how long one call may take")
 
 
 class Health(Shape):
@@ -98,9 +74,9 @@ class Health(Shape):
     path: UrlPath = Field(description="the path that answers 200 when all is well")
     version: UrlPath = Field(description="the path that answers the running version and commit")
     times: int = Field(default=3, ge=1, le=100, description="looks in a row that must be good")
-    every: Duration = _duration("2s", "pause between two looks")
-    timeout: Duration = _duration("5s", "how long one look may take")
-    deadline: Duration = _duration("2m", "after this long without enough good looks it is unhealthy")
+    every: Duration = duration("2s", "pause between two looks")
+    timeout: Duration = duration("5s", "how long one look may take")
+    deadline: Duration = duration("2m", "after this long without enough good looks it is unhealthy")
     allow_private: bool = Field(default=False, description="permit loopback and private addresses (else refused)")
 
 
@@ -131,7 +107,7 @@ class Environment(Shape):
     """Where the product runs."""
 
     url: Url = Field(description="its address; no user, password or query in it")
-    credentials: list[Variable] = _list("variables that only commands acting on this environment receive")
+    credentials: list[Variable] = listing("variables that only commands acting on this environment receive")
     deploy: Annotated[PushDeploy | CommandDeploy, Field(discriminator="model")] = Field(
         description="how a commit gets there"
     )
@@ -156,8 +132,8 @@ class Forge(Shape):
 
     kind: Literal["github"] = Field(description="the forge's kind")
     repository: Repository = Field(description="owner/name, always given to gh as -R")
-    credentials: list[Variable] = _list("variables that only gh receives")
-    environment: list[Variable] = _list("further variables, not secret, handed through to gh")
+    credentials: list[Variable] = listing("variables that only gh receives")
+    environment: list[Variable] = listing("further variables, not secret, handed through to gh")
 
 
 class VersionFile(Shape):
@@ -185,16 +161,19 @@ class Versioning(Shape):
 class Readiness(Shape):
     """What must hold before a release starts."""
 
-    checks: list[Line] = _list("names of the required checks; empty: every check that reported, and at least one")
-    allow_skipped: list[Line] = _list("checks that may be skipped or neutral")
-    blocker_labels: list[Line] = _list("an open issue with one of these labels blocks", "critical", "high")
+    checks: list[Line] = listing("names of the required checks; empty: every check that reported, and at least one")
+    allow_skipped: list[Line] = listing("checks that may be skipped or neutral")
+    blocker_labels: list[Line] = listing("an open issue with one of these labels blocks", "critical", "high")
     release_label: Line = Field(default="next-release", description="an open pull request with this label blocks")
+    allowed_secrets: list[Fingerprint] = listing(
+        "fingerprints of findings that are no secrets; read from the base branch of the remote, never from disk"
+    )
 
 
 class Drift(Shape):
     """How staging and production may differ."""
 
-    ignore: list[Line] = _list("keys of the settings that may differ")
+    ignore: list[Line] = listing("keys of the settings that may differ")
 
 
 class ErrorRate(Shape):
@@ -217,8 +196,8 @@ class Latency(Shape):
 class Watch(Shape):
     """The watch after a deployment. Its window is part of what is approved and is never shortened."""
 
-    window: Duration = _duration("30m", "how long production is watched; under 15m only with policy.allow_short_watch")
-    every: Duration = _duration("15s", "pause between two looks")
+    window: Duration = duration("30m", "how long production is watched; under 15m only with policy.allow_short_watch")
+    every: Duration = duration("15s", "pause between two looks")
     error_rate: ErrorRate = Field(description="threshold for failed requests")
     latency: Latency = Field(description="threshold for slow requests")
 
@@ -238,6 +217,10 @@ class Finalise(Shape):
     delete_branch: bool = Field(default=False, description="delete the release branch once main contains it")
 
 
+TOLD = ("waiting", "refused", "halted", "done", "rolled-back")
+Told = Literal["waiting", "refused", "halted", "done", "rolled-back"]
+
+
 class ConsoleNotice(Shape):
     """Notices on the terminal."""
 
@@ -249,12 +232,42 @@ class FileNotice(Shape):
 
     channel: Literal["file"] = Field(description="a file of JSON lines")
     path: InsidePath = Field(description="the file, inside the project")
+    states: list[Told] = listing("states of a run that are told here besides what its workflow announces")
+
+
+class AppriseNotice(Shape):
+    """Notices through a service that apprise knows: mail, Slack, Teams, Matrix and many more."""
+
+    channel: Literal["apprise"] = Field(description="a service of apprise (install pilothouse[notify])")
+    url_variable: Variable = Field(description="the variable that holds apprise's URL, a secret")
+    states: list[Told] = listing("states of a run that are told here", *TOLD)
+
+
+class _WebNotice(Shape):
+    """Notices over HTTP, one message a run that is updated through its states."""
+
+    url_variable: Variable = Field(description="the variable that holds the address, a secret")
+    allow_private: bool = Field(default=False, description="permit loopback and private addresses (else refused)")
+    states: list[Told] = listing("states of a run that are told here", *TOLD)
+
+
+class NtfyNotice(_WebNotice):
+    """Notices on a topic of ntfy."""
+
+    channel: Literal["ntfy"] = Field(description="a topic of ntfy; from 2.16 on it updates what it showed")
+
+
+class WebhookNotice(_WebNotice):
+    """Notices as JSON, put under the address of the run's message."""
+
+    channel: Literal["webhook"] = Field(description="PUT of JSON to URL/MESSAGE, one address a run")
 
 
 class Product(Shape):
     """What ships: one repository, one path in it."""
 
     title: Line | None = Field(default=None, description="its name for people; default: the product's name")
+    phase: Literal["active", "paused", "retired"] = Field(default="active", description="only an active product ships")
     path: InsidePath = Field(default=".", description="its folder in the repository")
     remote: Remote = Field(default="origin", description="the git remote that is released from")
     remote_token: Variable | None = Field(
@@ -267,29 +280,20 @@ class Product(Shape):
     suites: dict[Name, Suite] = Field(
         default_factory=dict, description="test commands by name: e2e, smoke, performance, …"
     )
-    not_verified: list[Line] = _list("what nobody checks; shown on the card")
+    manual_checks: list[ManualCheck] = Field(
+        default_factory=list, description="what only a person can check, answered with `pilothouse validate`"
+    )
+    not_verified: list[Line] = listing("what nobody checks; shown on the card")
     environments: Environments = Field(description="staging and production")
     drift: Drift = Field(default_factory=Drift, description="how staging and production may differ")
     watch: Watch | None = Field(default=None, description="the watch after a deployment")
     rollback: Rollback = Field(default_factory=Rollback, description="the way back")
     finalise: Finalise = Field(default_factory=Finalise, description="what happens at the end")
-    notify: list[Annotated[ConsoleNotice | FileNotice, Field(discriminator="channel")]] = Field(
-        default_factory=list, description="where notices go"
-    )
-
-
-class Policy(Shape):
-    """What code enforces beyond the workflow."""
-
-    checkpoint_expires: Duration = _duration("3d", "how long a checkpoint waits for a person")
-    scripted_approvals: InsidePath | None = Field(
-        default=None,
-        description="a file with approvals for CI, read from the base branch of the remote, never from disk",
-    )
-    allow_short_watch: bool = Field(default=False, description="permit a watch window under 15m; shown on the card")
-    unconfigured_suites: Literal["refuse", "allow"] = Field(
-        default="refuse", description="what a suite that is not configured means at a gate"
-    )
+    notify: list[
+        Annotated[
+            ConsoleNotice | FileNotice | AppriseNotice | NtfyNotice | WebhookNotice, Field(discriminator="channel")
+        ]
+    ] = Field(default_factory=list, description="where notices go")
 
 
 class Configuration(Shape):
@@ -298,4 +302,9 @@ class Configuration(Shape):
     version: Literal[1] = Field(description="the format's version")
     workflow: Name = Field(default="release", description="what `pilothouse ship` starts")
     products: dict[Name, Product] = Field(min_length=1, description="what ships, by name")
+    approvers: list[Approver] = listing("who may approve; read from the base branch of the remote; none: nobody may")
     policy: Policy = Field(default_factory=Policy, description="what code enforces beyond the workflow")
+    schedules: list[Schedule] = Field(default_factory=list, description="runs that a clock starts (pilothouse worker)")
+    events: list[Annotated[MilestoneClosed | PhaseReached, Field(discriminator="on")]] = Field(
+        default_factory=list, description="runs that an event starts (pilothouse worker)"
+    )

@@ -6,18 +6,31 @@ the recovery. Nothing sleeps here: a wait is returned, with the time it is due.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pilothouse.engine.checkpoint import open_checkpoint
+from pilothouse.engine.checkpoint import open_checkpoint, void_if_changed
 from pilothouse.engine.perform import look_back, perform
 from pilothouse.engine.plan import applies, compile_plan
 from pilothouse.engine.steps import evidence_for, observe, other_blockers, record_findings, verdict
 from pilothouse.engine.watch import watch
 from pilothouse.engine.world import Log, World, bound_of
 from pilothouse.errors import ChainMoved, ToolFailed
-from pilothouse.events import Branched, CheckpointExpired, Ended, Halted, Planned, Refused, Skipped, VerdictGiven
+from pilothouse.events import (
+    PRODUCT_LINE,
+    Branched,
+    CheckpointExpired,
+    Ended,
+    Halted,
+    Locked,
+    Planned,
+    Refused,
+    Skipped,
+    VerdictGiven,
+)
 from pilothouse.guard.approval import expired
 from pilothouse.guard.decide import Decision, decide, next_step, on_trouble, unhandled
+from pilothouse.guard.policy import Constraints, is_held
+from pilothouse.guard.product import fold_product
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import Kind, Permit, Refuse, Step, Wait
 
@@ -55,7 +68,8 @@ def _one(log: Log) -> Wait | None:
     world, state = log.world, log.state
     step = next_step(world.workflow, state)
     if step is None:
-        log.append(_ending(log))
+        ending = _ending(log)
+        log.append(ending, first=_lock(log, ending))
         return None
     left_over = unhandled(step, state)
     if left_over is not None:
@@ -70,8 +84,11 @@ def _one(log: Log) -> Wait | None:
     try:
         if _open_intent(step, log.state) and look_back(log, step.id):
             return None
+        # Before the evidence: some of it is good for seconds only, and reading the remote's policy takes some.
+        held = _constraints(log, step)
         evidence_for(log, step)
-        decision = decide(step, world.workflow, log.state, bound_of(world, log.state), world.now())
+        bound = replace(bound_of(world, log.state), held=held)
+        decision = decide(step, world.workflow, log.state, bound, world.now())
         record_findings(log, step, decision.findings)
         return _carry_out(log, step, decision)
     except ToolFailed as failure:
@@ -79,6 +96,14 @@ def _one(log: Log) -> Wait | None:
         told = "; ".join((failure.message, *others))
         _trouble(log, step, failure.reason_code, told, failure.hint, detail=failure.detail[-4000:])
         return None
+
+
+def _constraints(log: Log, step: Step) -> Constraints:
+    """Freezes and locks, read afresh for an act that they may hold."""
+    planned = log.state.plan.act(step.id) if log.state.plan and step.kind is Kind.ACT else None
+    if planned is None or not is_held(planned, log.state):
+        return Constraints()
+    return log.world.constraints(log.state)
 
 
 def _open_intent(step: Step, state: RunState) -> bool:
@@ -131,6 +156,7 @@ def _act(log: Log, step: Step, permit: Permit, decision: Decision) -> None:
 
 def _at_checkpoint(log: Log, checkpoint: str) -> Wait | None:
     known = log.state.checkpoints.get(checkpoint)
+    waited = known is not None and known.opened is not None
     if known is None or known.opened is None:
         if log.state.plan is None:
             plan = compile_plan(log.world, log.state)
@@ -142,6 +168,8 @@ def _at_checkpoint(log: Log, checkpoint: str) -> Wait | None:
     assert known.opened is not None
     if expired(known, log.world.now()):
         log.append(CheckpointExpired(checkpoint, known.opened.approval_digest))
+        return None
+    if waited and void_if_changed(log, known.opened):
         return None
     return Wait("checkpoint", log.world.workflow.step(checkpoint).target, known.opened.expires_at, checkpoint)
 
@@ -164,6 +192,19 @@ def _trouble(
         severity = "critical" if code in {"unhealthy", "no-effect", "deploy-failed"} else "high"
         returns = log.world.workflow.branches[way].ends == "halted"
         log.append(Branched(way, step.id, severity, code, message, returns=returns))
+
+
+def _lock(log: Log, ending: Ended | Halted) -> tuple[str, Locked] | None:
+    """After a rollback the product is locked, in one batch with the run's end: a kill leaves both or neither."""
+    state, world = log.state, log.world
+    if not isinstance(ending, Ended) or ending.outcome != "rolled-back" or not world.locks_after_rollback():
+        return None
+    name = f"rollback-{state.run}"
+    if name in fold_product(world.journal.read(world.chain)).locks:
+        return None
+    why = state.branched.message if state.branched else str(state.started.inputs.get("reason") or "")
+    reason = f"rolled back: {why or 'see the run'}"[:500]
+    return PRODUCT_LINE, Locked(name, reason, "pilothouse", "engine", "", state.run)
 
 
 def _ending(log: Log) -> Ended | Halted:

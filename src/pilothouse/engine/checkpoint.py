@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pilothouse.canonical import Json, sha256_hex
-from pilothouse.engine.pins import flat, read_pins, remaining, told
+from pilothouse.engine.pins import changed_since, flat, read_pins, remaining, told
 from pilothouse.engine.world import Log, iso
-from pilothouse.events import CheckpointOpened, Halted
+from pilothouse.errors import RequestRefused, ToolFailed
+from pilothouse.events import CardVoided, CheckpointOpened, Halted
 from pilothouse.guard.approval import approval_digest, shown_value
+from pilothouse.guard.clearance import clearance_of, differences
 from pilothouse.guard.decide import act_key
 from pilothouse.guard.references import Unresolved, fact_of, resolve
 from pilothouse.guard.state import MAIN, RunState, resolve_planned
@@ -37,6 +39,7 @@ def open_checkpoint(log: Log, checkpoint: str) -> None:
         "pins": pins,
         "evidence": dict(sorted(_judged(log).items())),
         "exceptions": list(state.exceptions),
+        "clearance": world.clearance(state, checkpoint),
     }
     changes = _changes(log, checkpoint, basis)
     card = world.render_card(state, checkpoint, {**basis, "difference": list(changes)})
@@ -91,6 +94,21 @@ def _changes(log: Log, checkpoint: str, basis: dict[str, Json]) -> tuple[str, ..
         return ()
     before, after = flat(known.shown.pins), flat(basis["pins"])
     # Acts that are done meanwhile have no pins any more: only what was there before and is still rested on can differ.
-    return tuple(
-        told(pin, before[pin], value) for pin, value in after.items() if pin in before and before[pin] != value
-    )
+    pins = (told(pin, before[pin], value) for pin, value in after.items() if pin in before and before[pin] != value)
+    return (*pins, *differences(clearance_of(known.shown.basis), clearance_of(basis)))
+
+
+def void_if_changed(log: Log, opened: CheckpointOpened) -> bool:
+    """Take a card back that waits and whose contents are not so any more; whether it was taken back.
+
+    What cannot be read now changes nothing: it is read again before anybody approves, and before anything moves.
+    """
+    try:
+        pins = changed_since(log, opened)
+        now = log.world.clearance(log.state, opened.checkpoint)
+    except (ToolFailed, RequestRefused):
+        return False
+    changed = (*pins, *differences(clearance_of(opened.basis), clearance_of({"clearance": now})))
+    if changed:
+        log.append(CardVoided(opened.checkpoint, opened.approval_digest, changed))
+    return bool(changed)

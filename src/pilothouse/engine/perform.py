@@ -12,6 +12,7 @@ from pilothouse.engine.pins import changed_pins
 from pilothouse.engine.world import Log
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.events import Done, Fact, Failed, Halted, Intended
+from pilothouse.guard.policy import Constraints, is_held, not_overridden, refusal
 from pilothouse.guard.state import ActState, approved_digest
 from pilothouse.model import EffectClass, Permit, PlannedAct, Presence, Probe
 
@@ -30,6 +31,7 @@ def perform(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, J
     world, known = log.world, log.state.acts.get(act.step, ActState())
     _check_permit(log, act, permit, arguments)
     crashed = known.open is not None
+    held = is_held(act, log.state)  # before the act's own intent, which counts as an attempt
     if not crashed:
         world.boundary("before-intent", act.step)
         log.append(
@@ -48,7 +50,7 @@ def perform(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, J
         seen = _look(log, act, arguments, permit.key, twice=crashed and act.effect is EffectClass.QUIESCE)
     except ToolFailed as failure:
         return _fail(log, act, failure, moved=crashed)
-    return _go_on(log, act, permit, arguments, seen, crashed=crashed)
+    return _go_on(log, act, permit, arguments, seen, crashed=crashed, held=held)
 
 
 def look_back(log: Log, step: str) -> bool:
@@ -95,7 +97,7 @@ def _look(log: Log, act: PlannedAct, arguments: Mapping[str, Json], key: str, *,
 
 
 def _go_on(
-    log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json], seen: Probe, *, crashed: bool
+    log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json], seen: Probe, *, crashed: bool, held: bool
 ) -> None:
     match seen.presence:
         case Presence.APPLIED:
@@ -106,19 +108,25 @@ def _go_on(
             return _halt(log, act, "unknown-state", f"{act.step}: {seen.detail}", "look, then resume")
         case _:
             pass  # absent; or a command without a probe, of which a person is asked afterwards
-    if act.checkpoint is not None:
-        try:
-            changed = changed_pins(log, act)
-        except ToolFailed as failure:
-            return _fail(log, act, failure, moved=crashed)
-        if changed:
-            message = "changed since it was approved: " + "; ".join(changed)
-            hint = "the approval is void; the checkpoint opens again with the difference"
-            return _fail(log, act, ToolFailed("plan-changed", message, hint), moved=crashed)
-    # Looking took its time: whoever aborted meanwhile, or took the lease over, is heard before anything moves.
+    try:
+        # Looking took its time: whoever froze or locked the product meanwhile, aborted the run, or took the lease over
+        # is heard before anything moves. The world is looked at last; what is asked after it stands on this machine.
+        constraints = log.world.constraints(log.state) if held else Constraints()
+        changed = changed_pins(log, act) if act.checkpoint is not None else ()
+        lately = log.world.held_now(log.state) if held else Constraints()
+    except ToolFailed as failure:
+        return _fail(log, act, failure, moved=crashed)
+    if changed:
+        message = "changed since it was approved: " + "; ".join(changed)
+        hint = "the approval is void; the checkpoint opens again with the difference"
+        return _fail(log, act, ToolFailed("plan-changed", message, hint), moved=crashed)
     log.confirm()
     if log.state.over:
         return _fail(log, act, ToolFailed("aborted", "the run was ended before anything moved"), moved=crashed)
+    for found in (constraints, lately):
+        refused = refusal(not_overridden(found, log.state), permit.run)
+        if refused is not None:
+            return _fail(log, act, ToolFailed(refused.reason_code, refused.message, refused.hint), moved=crashed)
     return _apply(log, act, permit, arguments)
 
 
@@ -141,7 +149,7 @@ def _apply(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Js
         case Presence.ABSENT if not isinstance(attempt, Unreachable):
             detail = seen.detail or f"{act.step} had no effect"
             return _fail(log, act, attempt or ToolFailed("no-effect", detail, "look at the target, then resume"))
-        case Presence.CONFLICT:
+        case Presence.CONFLICT if act.effect is not EffectClass.HUMAN:  # nothing tells what a command left behind
             return _fail(log, act, attempt or ToolFailed("conflict", seen.detail, "look at the target, then resume"))
         case _:
             told = seen.detail or (attempt.message if attempt else f"{act.step} could not be read back")

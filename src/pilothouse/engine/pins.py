@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pilothouse.canonical import Json
 from pilothouse.engine.world import Log
+from pilothouse.events import CheckpointOpened
 from pilothouse.guard.references import FORMS, form_of
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import PlannedAct
@@ -70,15 +71,25 @@ def changed_pins(log: Log, act: PlannedAct) -> list[str]:
             for pin, value in flat(fresh).items()
             if pin.startswith(IDENTITY) and pin in approved and approved[pin] != value
         ]
-    fresh = read_pins(log, remaining(state, act.checkpoint, MAIN))
+    return changed_since(log, opened)
+
+
+def changed_since(log: Log, opened: CheckpointOpened) -> list[str]:
+    """What differs now from the pins of a card, for the acts of the main line that it still waits for.
+
+    Raises:
+        ToolFailed: a pin could not be read.
+    """
+    state = log.state
+    fresh = read_pins(log, remaining(state, opened.checkpoint, MAIN))
     lines: list[str] = []
-    expected_all = {**flat(opened.pins), **state.moves}
     for step, pins in fresh.items():
         before = opened.pins.get(step)
         assert isinstance(pins, dict)
         for pin, value in pins.items():
-            if isinstance(before, dict) and pin in before and expected_all.get(pin) != value:
-                line = told(pin, expected_all.get(pin), value)
+            # Each act's own reading: what moved while the card was made stands there twice, and one of them is wrong.
+            if isinstance(before, dict) and pin in before and (expected := state.moves.get(pin, before[pin])) != value:
+                line = told(pin, expected, value)
                 if line not in lines:
                     lines.append(line)
     return lines

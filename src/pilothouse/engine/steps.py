@@ -106,11 +106,23 @@ def verdict(log: Log, step: Step) -> None:
 
 def _checked(given: Verdict, known: set[str]) -> Verdict:
     # A verdict that cites what does not exist, or that is neither go nor hold, holds: it can only ever do that.
+    if not _well_formed(given):
+        return Verdict("hold", ("the verdict was not usable: it is malformed",), tuple(sorted(known)), "guard")
     unknown = [cited for cited in given.cites if cited not in known]
     if given.answer in {"go", "hold"} and not unknown:
         return given
     why = f"cites unknown evidence {', '.join(unknown)}" if unknown else f"answers {given.answer!r}"
     return Verdict("hold", (f"the verdict was not usable: it {why}",), tuple(sorted(known)), given.by)
+
+
+def _well_formed(given: object) -> bool:
+    """Whether what an agent gave has the types of a verdict: a model's adapter may be wrong about its own output."""
+    return isinstance(given, Verdict) and all(
+        isinstance(item, str) for item in (given.answer, given.by)
+    ) and all(
+        isinstance(group, tuple) and all(isinstance(item, str) for item in group)
+        for group in (given.reasons, given.cites)
+    )  # fmt: skip
 
 
 def facts_of(log: Log, step: str) -> dict[str, Json]:

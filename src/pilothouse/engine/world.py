@@ -11,6 +11,7 @@ from pilothouse.errors import ChainMoved, PilothouseError
 from pilothouse.events import Done, Event, Fact, Failed, Observed, Started
 from pilothouse.guard.fold import fold, step_on
 from pilothouse.guard.gates import Bound
+from pilothouse.guard.policy import Constraints
 from pilothouse.guard.references import Unresolved, fact_of
 from pilothouse.guard.state import RunState
 from pilothouse.model import Workflow
@@ -35,7 +36,11 @@ def nobody_listens(_event: Event, _state: RunState) -> None:
 
 @dataclass(slots=True)
 class World:
-    """The ports and data of one run. ``lease`` answers the current lease, or None where none is needed."""
+    """The ports and data of one run. ``lease`` answers the current lease, or None where none is needed.
+
+    ``constraints`` reads policy from the remote; ``held_now`` asks the ledger and the clock by the policy that was read
+    last, without leaving this machine.
+    """
 
     journal: Journal
     tools: Tools
@@ -47,6 +52,10 @@ class World:
     lease: Callable[[], Lease | None] = lambda: None
     boundary: Boundary = no_boundary
     listen: Callable[[Event, RunState], None] = nobody_listens
+    clearance: Callable[[RunState, str], dict[str, Json]] = field(default=lambda _s, _c: {})
+    constraints: Callable[[RunState], Constraints] = field(default=lambda _s: Constraints())
+    held_now: Callable[[RunState], Constraints] = field(default=lambda _s: Constraints())
+    locks_after_rollback: Callable[[], bool] = field(default=lambda: False)
     render_card: Callable[[RunState, str, dict[str, Json]], str] = field(default=lambda _s, _c, _b: "")
 
     @property
@@ -83,8 +92,14 @@ class Log:
             state = fold(())  # raises: no such run
         return cls(world, state, head)
 
-    def append(self, *facts: Fact) -> None:
+    def append(self, *facts: Fact, first: tuple[str, Fact] | None = None) -> None:
         """Fold facts, then make them durable: what could not be read back is never written.
+
+        What counts afterwards is what was written, which is less where a net took a held value out of it.
+
+        Args:
+            facts: of this run.
+            first: a fact of another run, or of the product's line, that goes before them in the same batch.
 
         Raises:
             ChainMoved: somebody else appended meanwhile (an approval, an abort): read again and decide anew.
@@ -93,14 +108,19 @@ class Log:
         """
         at, chain, run = iso(self.world.now()), self.world.chain, self.state.run
         try:
-            for seq, fact in enumerate(facts, self.head.seq + 1):
+            for seq, fact in enumerate(facts, self.head.seq + (2 if first else 1)):
                 step_on(self.state, Event(chain, seq, "", run, at, fact, ""))
-            written = self.world.journal.append(chain, run, facts, at, expect=self.head, lease=self.world.lease())
+            written = self.world.journal.append(
+                chain, run, facts, at, expect=self.head, lease=self.world.lease(), first=first
+            )
         except PilothouseError:
             self.refresh()  # the state is what is durable, again
             raise
+        own = written[-len(facts) :]
         self.head = Head(written[-1].seq, written[-1].hash)
-        for event in written:
+        if any(event.fact != fact for event, fact in zip(own, facts, strict=True)):
+            self.refresh()
+        for event in own:
             self.world.listen(event, self.state)
 
     def confirm(self) -> None:

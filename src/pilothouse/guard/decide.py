@@ -9,9 +9,10 @@ from datetime import datetime
 from pilothouse.canonical import Json, digest, sha256_hex
 from pilothouse.guard.approval import expired
 from pilothouse.guard.gates import Bound, judge
+from pilothouse.guard.policy import is_held, not_overridden, refusal
 from pilothouse.guard.references import Unresolved
 from pilothouse.guard.state import MAIN, RunState, approved_digest, is_complete, resolve_planned
-from pilothouse.model import Finding, Gate, Kind, Permit, PlannedAct, Refuse, Step, Wait, Workflow
+from pilothouse.model import EACH_ACT, Finding, Gate, Kind, Permit, PlannedAct, Refuse, Step, Wait, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def gates_of(step: Step, workflow: Workflow) -> list[Gate]:
 def decide(step: Step, workflow: Workflow, state: RunState, bound: Bound, now: datetime) -> Decision:
     """Answer for one step.
 
-    Order: holds, gates, the checkpoint, then the permit; all failing gates are reported together.
+    Order: holds, gates, freezes and locks, the checkpoint, the act's own go, then the permit; all failing gates are
+    reported together.
     """
     held = _held(step, state)
     if held is not None:
@@ -102,6 +104,10 @@ def _decide_act(
         return Decision(Refuse("not-in-plan", f"the act {step.id} is not in the plan"), findings)
     if planned.branch != state.branch:
         return Decision(Refuse("not-in-plan", f"the act {step.id} belongs to {planned.branch}"), findings)
+    if is_held(planned, state):
+        frozen = refusal(not_overridden(bound.held, state), state.run)
+        if frozen is not None:
+            return Decision(frozen, findings)
     approval: str | None = None
     if planned.checkpoint is not None:
         approval = approved_digest(state, planned.checkpoint)
@@ -111,6 +117,8 @@ def _decide_act(
             return Decision(
                 Wait("checkpoint", f"the approval of {planned.checkpoint} expired", checkpoint=planned.checkpoint)
             )
+    if asks_each(workflow, step, state.branch) and step.id not in state.allowed:
+        return Decision(Wait("step-go", f"{step.id} waits for a go: pilothouse resume {state.run} --go {step.id}"))
     if step.asks_unless is not None:
         finding = judge(workflow.gates[step.asks_unless], state, bound, now)
         findings = (*findings, finding)
@@ -126,6 +134,14 @@ def _decide_act(
         act_key(state, step.id),
     )  # fmt: skip
     return Decision(permit, findings, arguments)
+
+
+def asks_each(workflow: Workflow, step: Step, branch: str) -> bool:
+    """Whether an act waits for a go of its own: each of the main line that no checkpoint covers (PRO-11).
+
+    A way back never waits for one: whoever is not there would keep production broken.
+    """
+    return workflow.asks == EACH_ACT and branch == MAIN and step.kind is Kind.ACT and step.checkpoint is None
 
 
 def _outlived(planned: PlannedAct, state: RunState, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from pilothouse.errors import ImpossibleHistory
 from pilothouse.guard.fold_acts import apply_act
 from pilothouse.guard.fold_checkpoints import apply_checkpoint
 from pilothouse.guard.history import impossible, new_evidence
-from pilothouse.guard.state import MAIN, ActState, Evidence, RunState, WatchState, is_complete
+from pilothouse.guard.state import MAIN, ActState, Evidence, RunState, WatchState, asks, is_complete
 from pilothouse.model import Kind
 
 
@@ -46,15 +46,19 @@ def step_on(state: RunState | None, event: e.Event) -> RunState:
     else:
         _check_standing(state, event)
         _apply(state, event)
-    state.head_seq, state.last_at, state.events = event.seq, event.at, state.events + 1
+    state.head_seq, state.events = event.seq, state.events + 1
+    if not isinstance(event.fact, e.Notified):  # telling people is nothing that happened to the run
+        state.last_at = event.at
     return state
 
 
-_AFTER_REST = (e.Resumed, e.Aborted, e.Superseded, e.HoldLifted, e.Settled)
+_AFTER_REST = (e.Resumed, e.Aborted, e.Superseded, e.HoldLifted, e.Settled, e.Overridden)
 
 
 def _check_standing(state: RunState, event: e.Event) -> None:
     fact = event.fact
+    if isinstance(fact, e.Notified):
+        return  # what people were told of a run changes nothing of it, so it may be told at any time
     if state.over:
         # An outcome always follows its intent, even where the run was ended meanwhile (I33).
         if isinstance(fact, e.Done | e.Failed) and state.aborted and state.acts.get(fact.step, ActState()).open:
@@ -69,15 +73,29 @@ def _apply(state: RunState, event: e.Event) -> None:
         case e.Started():
             raise impossible(event, "a run starts once")
         case e.Intended() | e.Done() | e.Failed() | e.Settled() | e.Planned():
+            if isinstance(event.fact, e.Intended) and asks(state, event.fact.step):
+                raise impossible(event, f"{event.fact.step} waits for a person's go, and there was none")
             apply_act(state, event)
-        case e.CheckpointOpened() | e.WordDrawn() | e.WordSpent() | e.Approved() | e.Rejected() | e.CheckpointExpired():
+        case (
+            e.CheckpointOpened()
+            | e.CardVoided()
+            | e.WordDrawn()
+            | e.WordSpent()
+            | e.Approved()
+            | e.Rejected()
+            | e.CheckpointExpired()
+        ):
             apply_checkpoint(state, event)
         case e.WatchOpened() | e.Sampled() | e.WatchClosed():
             _apply_watch(state, event)
         case e.Observed() | e.Judged() | e.VerdictGiven() | e.HoldLifted():
             _apply_evidence(state, event)
+        case e.Overridden() | e.Allowed():
+            _apply_permission(state, event)
         case e.Skipped(step, why):
             state.skipped[step] = why
+        case e.Notified() as told:
+            state.notified[told.occasion, told.channel] = told
         case _:
             _apply_course(state, event)
 
@@ -137,6 +155,21 @@ def _apply_evidence(state: RunState, event: e.Event) -> None:
                 raise impossible(event, f"step {lifted.step} holds nothing")
             state.lifted[lifted.step] = lifted
             state.exceptions.append(f"hold of {lifted.step} lifted by {lifted.who}: {lifted.reason}")
+
+
+def _apply_permission(state: RunState, event: e.Event) -> None:
+    match event.fact:
+        case e.Overridden() as overridden:
+            if any(known.name == overridden.name and known.who == overridden.who for known, _ in state.overridden):
+                raise impossible(event, f"{overridden.who} has overridden {overridden.name} already")
+            if not overridden.reason:
+                raise impossible(event, "an exception has a reason")
+            state.overridden.append((overridden, event.at))
+            state.exceptions.append(f"{overridden.name} overridden by {overridden.who}: {overridden.reason}")
+        case e.Allowed() as allowed:
+            if not asks(state, allowed.step) or _unfinished(state) != allowed.step:
+                raise impossible(event, f"{allowed.step} does not wait for a person's go")
+            state.allowed[allowed.step] = allowed
 
 
 def _check_cited(state: RunState, event: e.Event, cites: Iterable[str]) -> None:

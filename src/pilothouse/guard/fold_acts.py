@@ -6,6 +6,7 @@ from pilothouse import events as e
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ImpossibleHistory
 from pilothouse.guard.approval import shown_value
+from pilothouse.guard.fold_checkpoints import void_exceptions
 from pilothouse.guard.history import impossible, new_evidence
 from pilothouse.guard.references import Unresolved
 from pilothouse.guard.state import ActState, Evidence, RunState, approved_digest, resolve_planned
@@ -43,10 +44,9 @@ def _void_on_change(state: RunState, event: e.Event, act: ActState, fact: e.Fail
     if fact.reason_code == "plan-changed" and act.open and act.open.approval_digest:
         for checkpoint in state.checkpoints.values():
             if checkpoint.approved and checkpoint.approved.approval_digest == act.open.approval_digest:
-                if checkpoint.approved.exception in state.exceptions:
-                    index = state.exceptions.index(checkpoint.approved.exception)
-                    state.exceptions[index] += " (void: something changed)"
+                void_exceptions(state, checkpoint)
                 checkpoint.approved = checkpoint.opened = None
+                checkpoint.approvals = []
                 state.void_seq = event.seq
 
 

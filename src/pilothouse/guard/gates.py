@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pilothouse.canonical import Json
+from pilothouse.guard.policy import Constraints
 from pilothouse.guard.state import Evidence, RunState
 from pilothouse.model import Finding, Gate
 from pilothouse.settings import Policy, Product
@@ -25,6 +26,7 @@ class Bound:
     to_sha: str
     own_shas: frozenset[str]  # commits that this run made itself (its release branch)
     live: Mapping[str, Json] = field(default_factory=dict)  # what production ran when the run looked first
+    held: Constraints = field(default_factory=Constraints)  # freezes and locks, read for an act that they may hold
 
 
 Facts = Mapping[str, Json]
@@ -34,6 +36,12 @@ Rule = Callable[[Facts, Bound], tuple[bool, str, str, str]]  # passed, reason co
 def _items(facts: Facts, name: str) -> list[dict[str, Json]]:
     value = facts.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _whole(facts: Facts, name: str) -> bool:
+    """Whether all of a list can be read: an entry that cannot may be the one that matters."""
+    value = facts.get(name)
+    return isinstance(value, list) and len(_items(facts, name)) == len(value)
 
 
 def _number(facts: Facts, name: str) -> int:
@@ -49,12 +57,83 @@ def _titles(items: list[dict[str, Json]], limit: int = 3) -> str:
 def credentials_present(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     """Every credential variable that an environment names is set (before the first act)."""
     missing = _items(facts, "missing")
-    if not isinstance(facts.get("missing"), list):
+    if not _whole(facts, "missing"):
         return False, "credentials-unknown", "whether the credentials are present is not known", ""
     if missing:
         names = ", ".join(f"{item.get('name')} ({item.get('environment')})" for item in missing)
         return False, "credentials-missing", f"missing credentials: {names}", "set these variables, then resume"
     return True, "ok", "credentials present", ""
+
+
+def tools_known(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """Every program that the release needs is there, at a version that works (INT-5)."""
+    if not _whole(facts, "tools") or not facts.get("tools"):
+        return False, "tools-unknown", "which programs are installed is not known", "see: pilothouse doctor"
+    lacking = [item for item in _items(facts, "tools") if item.get("problem") != ""]
+    if lacking:
+        listed = "; ".join(f"{item.get('name')} (for {item.get('use')}): {item.get('problem')}" for item in lacking)
+        return False, "tools-missing", f"not ready: {listed}", "install them (see: pilothouse doctor), then resume"
+    return True, "ok", f"{len(_items(facts, 'tools'))} programs present", ""
+
+
+def product_shippable(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """The product is one that ships: active, with a base branch, staging and production (INT-5)."""
+    name, environments = bound.product.name, facts.get("environments")
+    if facts.get("product") != name or not isinstance(environments, list):
+        return False, "product-unknown", f"how {name} stands is not known", "try again: resume"
+    if facts.get("phase") != "active":
+        told = f"{name} is {facts.get('phase') or 'in no known phase'}, and only an active product ships"
+        return False, "product-not-shippable", told, f"set products.{name}.phase: active in pilothouse.yml, ship again"
+    if not facts.get("base"):
+        return False, "base-missing", f"the remote has no branch {bound.product.base}", "push it, then resume"
+    lacking = [place for place in ("staging", "production") if place not in environments]
+    if lacking:
+        hint = f"describe products.{name}.environments.{lacking[0]} in pilothouse.yml, then ship again"
+        return False, "environment-missing", f"{name} has no {' and no '.join(lacking)}", hint
+    return True, "ok", f"{name} is active and has staging and production", ""
+
+
+def manual_checks_answered(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
+    """A person answered every manual check with yes, for exactly this commit and lately enough (APR-8)."""
+    if facts.get("sha") != bound.to_sha or not isinstance(facts.get("checks"), list):
+        return False, "manual-checks-unknown", "how the manual checks were answered is not known", "try again: resume"
+    command = f"pilothouse validate {bound.product.name}"
+    known = {str(item.get("id")): item for item in _items(facts, "checks")}
+    refused, missing = [], []
+    for check in bound.product.manual_checks:
+        answer = known.get(check.id, {})
+        if answer.get("answer") == "no":
+            note = f": {answer.get('note')}" if answer.get("note") else ""
+            refused.append(f"{check.id} (by {answer.get('who')}{note})")
+        elif answer.get("answer") != "yes" or answer.get("fresh") is not True:
+            missing.append(f"{check.id}{' (too old)' if answer.get('answer') == 'yes' else ''}")
+    if refused:
+        hint = f"mend it and ship again; or answer anew: {command}"
+        return False, "manual-check-no", f"answered with no: {', '.join(refused)}", hint
+    if missing:
+        hint = f"answer them on a terminal: {command}; then resume"
+        return False, "manual-check-open", f"not answered for {bound.to_sha[:7]}: {', '.join(missing)}", hint
+    return True, "ok", f"{len(bound.product.manual_checks)} manual checks answered with yes", ""
+
+
+def no_secrets(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
+    """The range brings no secret into the repository but those that the base branch allows (AUT-4)."""
+    if facts.get("complete") is not True or not isinstance(facts.get("findings"), list):
+        return False, "secrets-unscanned", "whether the range holds a secret is not known", "try again: resume"
+    findings = _items(facts, "findings")
+    count = max(_number(facts, "count"), len(findings))
+    if count:
+        first = findings[0] if findings else {}
+        where = f"{first.get('file')}:{first.get('line')} ({first.get('rule')}), {first.get('fingerprint')}"
+        hint = (
+            "replace each secret where it is valid: it is in the history. One that is none goes under"
+            " readiness.allowed_secrets in pilothouse.yml on the base branch"
+        )
+        more = f" and {count - 1} more" if count > 1 else ""
+        return False, "secrets-found", f"secrets in what would be released: {where}{more}", hint
+    skipped = facts.get("skipped")
+    left = f", {len(skipped)} large files not looked through" if isinstance(skipped, list) and skipped else ""
+    return True, "ok", f"no secrets{left}", ""
 
 
 _CI_HINT = "if the check was at fault, re-run it and resume; if the code was, mend it and ship again"
@@ -89,7 +168,7 @@ def ci_green(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
 
 def nothing_left_to_merge(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     """Every pull request meant for the release is merged (REL-1)."""
-    if not isinstance(facts.get("pulls"), list):
+    if not _whole(facts, "pulls"):
         return False, "pulls-unknown", "the open pull requests could not be read", "try again: resume"
     pulls = _items(facts, "pulls")
     if pulls:
@@ -100,7 +179,7 @@ def nothing_left_to_merge(facts: Facts, _bound: Bound) -> tuple[bool, str, str, 
 
 def no_blockers(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     """No open bug of a blocking severity (REL-1)."""
-    if not isinstance(facts.get("issues"), list):
+    if not _whole(facts, "issues"):
         return False, "issues-unknown", "the open issues could not be read", "try again: resume"
     issues = _items(facts, "issues")
     if issues:
@@ -202,7 +281,7 @@ def no_drift(facts: Facts, _bound: Bound) -> tuple[bool, str, str, str]:
     """Staging is configured like production, but for the keys that may differ (REL-7)."""
     if facts.get("configured") is not True:
         return True, "ok", "drift: not configured", ""
-    if not isinstance(facts.get("differences"), list):
+    if not _whole(facts, "differences"):
         return False, "drift-unknown", "the settings could not be compared", "try again: resume"
     keys = ", ".join(str(item.get("key")) for item in _items(facts, "differences"))
     if keys:
@@ -231,10 +310,14 @@ def restore_lossless(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
 
 RULES: Mapping[str, Rule] = {
     "credentials-present": credentials_present,
+    "tools-known": tools_known,
+    "product-shippable": product_shippable,
     "ci-green": ci_green,
     "nothing-left-to-merge": nothing_left_to_merge,
     "no-blockers": no_blockers,
     "changelog-ready": changelog_ready,
+    "no-secrets": no_secrets,
+    "manual-checks-answered": manual_checks_answered,
     "suite-passed": suite_passed,
     "migrations-expected": migrations_expected,
     "live": live,

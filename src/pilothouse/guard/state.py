@@ -50,8 +50,10 @@ class CheckpointState:
     opened_at: str = ""
     openings: int = 0
     shown: e.CheckpointOpened | None = None  # the last card, also after it was voided
-    approved: e.Approved | None = None
-    word_open: e.WordDrawn | None = None
+    approvals: list[e.Approved] = field(default_factory=list)  # of the present card
+    approved: e.Approved | None = None  # the one with which there were enough
+    word_open: e.WordDrawn | None = None  # the latest one, while it may still match
+    words_out: int = 0  # drawn for this card and not spent yet: several people may ask at once
     word_matched: bool = False  # and not yet used by an approval
     wrong_words: int = 0
     closed: str = ""
@@ -98,7 +100,10 @@ class RunState:
     aborted: e.Aborted | e.Rejected | e.CheckpointExpired | None = None
     superseded_by: str = ""
     ended: e.Ended | None = None
+    notified: dict[tuple[str, str], e.Notified] = field(default_factory=dict)  # by occasion and channel
     exceptions: list[str] = field(default_factory=list)
+    overridden: list[tuple[e.Overridden, str]] = field(default_factory=list)  # and when
+    allowed: dict[str, e.Allowed] = field(default_factory=dict)
     last_word: str = ""
 
     @property
@@ -158,6 +163,12 @@ def approved_digest(state: RunState, checkpoint: str) -> str | None:
     """The approval digest that a person approved at a checkpoint and that still stands, or None."""
     known = state.checkpoints.get(checkpoint)
     return known.approved.approval_digest if known and known.approved else None
+
+
+def asks(state: RunState, step: str) -> bool:
+    """Whether an act waits for a person's go of its own that it does not have yet (PRO-11)."""
+    asking = any(row.get("asks") and row["id"] == step for row in state.started.outline)
+    return asking and step not in state.allowed
 
 
 def is_complete(kind: Kind, step: str, state: RunState) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import dataclass
 from string import Template
 from typing import Literal
@@ -57,7 +59,10 @@ ${staging}${production}    drift: {ignore: [database, url, port]}
     rollback: {minutes: 2, restore: auto}
     finalise: {delete_branch: true}
     notify: [{channel: file, path: .pilothouse/notices.jsonl}]
+approvers:
+  - {id: ceo@acme.test, name: The CEO, email: ceo@acme.test, groups: [ceo], accounts: [${account}]}
 policy:
+  approval: {group: ceo, number: 1, four_eyes: record}
   checkpoint_expires: 3d
 ${approvals}  allow_short_watch: true
   unconfigured_suites: refuse
@@ -129,6 +134,7 @@ class Project:
             **environments,
             window=_duration(self.watch_seconds),
             every=_duration(min(1.0, self.watch_seconds / 4)),
+            account=pwd.getpwuid(os.getuid()).pw_name,
             approvals="  scripted_approvals: approvals.yml\n" if self.scripted_approval else "",
         )
         files = {"pilothouse.yml": text}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pilothouse.model import Kind
+from pilothouse.model import EACH_ACT, Kind
 
 SCHEMA = "pilothouse.workflow/1"
 
-WORKFLOW_KEYS = ("schema", "name", "title", "summary", "inputs", "gates", "phases", "branches")
+WORKFLOW_KEYS = ("schema", "name", "title", "summary", "asks", "inputs", "gates", "phases", "branches")
 PHASE_KEYS = ("id", "title", "agent", "steps")
 BRANCH_KEYS = ("title", "ends", "phases")
 GATE_KEYS = ("rule", "on", "max_age")
 INPUT_KEYS = ("type", "default", "about")
+ASKS = (EACH_ACT,)
 ENDS = ("rolled-back", "halted")
 STOP = "stop"  # on_failure: the run rests where it is
 
@@ -51,8 +52,8 @@ RUN: Mapping[str, str] = {
 SETTINGS: Mapping[str, str] = {
     "blocker_labels": "labels", "delete_branch": "flag", "has_database": "flag", "has_drift": "flag",
     "has_forge": "flag", "has_logs": "flag", "has_performance": "flag", "has_staging": "flag", "has_watch": "flag",
-    "release_labels": "labels", "rollback_minutes": "integer", "rollback_restore_asks": "flag",
-    "watch.every_ms": "integer", "watch.window_ms": "integer",
+    "has_manual_checks": "flag", "release_labels": "labels", "rollback_minutes": "integer",
+    "rollback_restore_asks": "flag", "watch.every_ms": "integer", "watch.window_ms": "integer",
 }  # fmt: skip
 
 INPUT_TYPES = ("text", "version", "flag", "integer")

@@ -35,7 +35,8 @@ _FETCHES = frozenset({"WebFetch", "WebSearch"})
 _CLAUDE_TOOLS = (*sorted(_CHANGES), *sorted(_FETCHES), "Read", "Grep", "Glob", "LS", "TodoWrite", "NotebookRead")
 # Observe tools whose results carry text that strangers wrote: commits, pull requests, issues, logs, files, SQL.
 UNTRUSTED = frozenset({
-    "git.contents", "git.file", "forge.ci", "forge.open_pulls", "forge.issues", "forge.pulls", "changelog.unreleased",
+    "git.contents", "git.touched", "git.secrets",
+    "git.file", "forge.ci", "forge.open_pulls", "forge.issues", "forge.pulls", "changelog.unreleased",
     "logs.scan", "tests.run", "migrations.pending",
 })  # fmt: skip
 _MODEL = re.compile(r"inherit|sonnet|opus|haiku|claude-[a-z0-9.-]+")

@@ -65,6 +65,7 @@ def workflow_schema() -> dict[str, Any]:
             "name": _NAME,
             "title": _LINE,
             "summary": _LINE,
+            "asks": {"enum": list(known.ASKS), "description": "each act outside a checkpoint waits for a person's go"},
             "inputs": _named(declared),
             "gates": _named(gate),
             "phases": phases,

@@ -56,6 +56,7 @@ def parse(text: str, path: str) -> Workflow:
         branches={branch.name: branch for branch in branches},
         source=text,
         path=path,
+        asks=top.one_of("asks", known.ASKS) if "asks" in top else "",
     )
 
 

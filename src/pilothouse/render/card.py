@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from pilothouse.canonical import Json
+from pilothouse.guard.clearance import SIGNATURE, clearance_of
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.render.acts import listing, migrations_line, number, sentence
 from pilothouse.render.text import count, duration, safe, short, wrap
@@ -15,9 +16,13 @@ from pilothouse.settings import Product
 
 WIDTH = 76
 LABEL = 14
-MANY = 14  # findings on the card; what is left out is counted
-NOTES = 9  # lines of the notes
-BREAKING = 5  # breaking changes
+HEIGHT = 34  # lines: with frame and prompt the card is one screen of 80 × 40, and the question stays in sight
+CHECKED = 4  # lines of findings, fewer where the card is crowded; what is left out is counted
+NOTES = 9  # lines of the notes, at most; they give way to everything else
+BREAKING = 3  # breaking changes
+PEOPLE = 4  # approvers named a requirement
+EXCEPTIONS = 6  # the latest, then overrides, then the others from the latest back
+NOT_VERIFIED = 5
 ENVIRONMENTS = ("staging", "production")
 
 
@@ -33,19 +38,20 @@ def render_card(state: RunState, product: Product, basis: dict[str, Json]) -> st
     lines = [_headline(state, facts, product), ""]
     changes = basis.get("difference")
     if isinstance(changes, list) and changes:
-        lines += _row("CHANGED", "since the last card; your earlier approval is void")
-        lines += [part for line in changes for part in _row("", str(line))] + [""]
-    for label, *texts in _rows(state, facts, product, basis):
-        lines += _row(label, *texts)
-    lines += _notes(state, facts)
-    lines += ["", "Approving does this, and nothing else:"]
-    lines += _acts(basis, MAIN)
+        lines += _row("CHANGED", "since the last card; every earlier approval is void:")
+        lines += [part for line in changes for part in _row("", f"→ {line}")] + [""]
+    ending = ["", "Approving does this, and nothing else:", *_acts(basis, MAIN)]
     contingent = sorted({str(a["branch"]) for a in listing(basis, "acts")} - {MAIN})
     for branch in contingent:
-        lines += [f"And only if it goes wrong ({branch}):", *_acts(basis, branch)]
-    whole = f"   notes: pilothouse status {state.run} --notes" if "notes" in facts else ""
-    lines += ["", f"plan {short(str(basis['plan']))}{whole}"]
-    return "\n".join(lines) + "\n"
+        ending += [f"And only if it goes wrong ({branch}):", *_acts(basis, branch)]
+    ending += ["", f"plan {short(str(basis['plan']))}"]
+    counted = 2 if facts.get("notes", {}).get("text") else 0  # the line at least that counts those of the notes
+    for checked in range(CHECKED, 0, -1):
+        rows = [line for label, *texts in _rows(state, facts, product, basis, checked) for line in _row(label, *texts)]
+        if len(lines) + len(rows) + len(ending) + counted <= HEIGHT:
+            break
+    lines += rows
+    return "\n".join([*lines, *_notes(state, facts, HEIGHT - len(lines) - len(ending)), *ending]) + "\n"
 
 
 def _headline(state: RunState, facts: dict[str, dict[str, Json]], product: Product) -> str:
@@ -57,7 +63,7 @@ def _headline(state: RunState, facts: dict[str, dict[str, Json]], product: Produ
 
 
 def _rows(
-    state: RunState, facts: dict[str, dict[str, Json]], product: Product, basis: dict[str, Json]
+    state: RunState, facts: dict[str, dict[str, Json]], product: Product, basis: dict[str, Json], checked: int
 ) -> list[tuple[str, ...]]:
     contents = facts.get("contents", {})
     rows: list[tuple[str, ...]] = []
@@ -67,16 +73,48 @@ def _rows(
     if "notes" in facts:
         rows.append(("For users", safe(str(facts["notes"].get("headline", "")), 300)))
     if contents:
-        rows.append(("Changes", _changes(contents)))
+        rows.append(("Changes", _changes(contents) + _unlisted(state, facts)))
         rows += _breaking(listing(contents, "breaking"))
-    rows.append(("Checked", *_packed(_checked(state, basis))))
+    rows.append(("Checked", *_packed(_checked(state, basis, checked))))
     rows.append(("Risk", _risk(state, facts)))
+    rows.append(("At worst", _worst(state, facts, product)))
     rows.append(("Undo", _undo(state, facts, product)))
     if state.started.workflow != "rollback":
         rows.append(("Watch", _watch(product) if product.watch else "NONE: no watch is configured"))
-    rows.append(("Not verified", safe("; ".join(product.not_verified), 300) or "nothing named"))
-    rows.append(("Exceptions", "; ".join(safe(item) for item in state.exceptions) or "none"))
+    open_ends = [safe(item, 120) for item in product.not_verified]
+    rows.append(("Not verified", *_packed(_counted(open_ends, min(NOT_VERIFIED, len(open_ends))) or ["nothing named"])))
+    rows.append(("Exceptions", *_exceptions(state)))
+    rows += _needs(basis)
     return rows
+
+
+def _exceptions(state: RunState) -> list[str]:
+    """What was allowed against the rule. What is left out is counted; the latest stays, and overrides before others."""
+    latest = state.exceptions[::-1]
+    overrides = tuple(f"{item.name} overridden by {item.who}" for item, _ in state.overridden)
+    ordered = latest[:1] + sorted(latest[1:], key=lambda text: not text.startswith(overrides))
+    told = [safe(text) for text in ordered]
+    if len(told) <= EXCEPTIONS:
+        return _packed(told or ["none"])
+    return _packed([*told[:EXCEPTIONS], f"and {len(told) - EXCEPTIONS} more: pilothouse status {state.run} --json"])
+
+
+def _needs(basis: dict[str, Json]) -> list[tuple[str, str]]:
+    """Whose approval is needed, one row a requirement: what a range touches is named here (I11, I21)."""
+    cleared = clearance_of(basis)
+    if cleared is None or not cleared.approvers:
+        return [("Needs", "NOBODY may approve: no approver is configured on the base branch")]
+    rows = []
+    for item in cleared.requires:
+        people = [safe(known.id, 60) for known in cleared.approvers if item.group in known.groups]
+        more = f" and {len(people) - PEOPLE} more" if len(people) > PEOPLE else ""
+        why = "" if item.why == basis.get("checkpoint") else f": {safe(item.why, 300)}"
+        rows.append(f"{item.number} of {safe(item.group)} ({', '.join(people[:PEOPLE]) or 'nobody'}{more}){why}")
+    if cleared.four_eyes == "require":
+        rows.append(f"not {safe(cleared.starter)}, who started the run")
+    if cleared.authentications == (SIGNATURE,):
+        rows.append("each by an SSH signature; a typed word does not count")
+    return [("Needs" if not number else "", text) for number, text in enumerate(rows)]
 
 
 def _risk(state: RunState, facts: dict[str, dict[str, Json]]) -> str:
@@ -85,6 +123,29 @@ def _risk(state: RunState, facts: dict[str, dict[str, Json]]) -> str:
     if state.started.inputs.get("backup"):
         return "the database goes back to the release's backup; what was written since is lost"
     return "the database stays as it is, with its migrations applied; --restore takes it back, too"
+
+
+def _worst(state: RunState, facts: dict[str, dict[str, Json]], product: Product) -> str:
+    """The worst credible outcome, by what is to be migrated and by how it would be undone."""
+    back = f"about {count(product.rollback.minutes, 'minute')}"
+    if state.started.workflow == "rollback":
+        return "it fails and production stays as broken as it is; then a person must look"
+    pending = listing(facts.get("production-migrations", {}), "pending")
+    ways = {str(item.get("undo")) for item in pending}
+    destroys = _listing(facts.get("touched", {}), "destructive_sql")
+    if destroys or any(item.get("destructive") is True for item in pending):
+        return "data is destroyed; what was written since the backup is lost with the restore"
+    if "forward-only" in ways:
+        return "it cannot be taken back: a migration goes forward only, and must be mended in place"
+    if "restore" in ways:
+        return f"errors for {back}, and what users wrote since the backup is lost"
+    return f"errors until {safe(state.started.from_version, 40)} is back, {back}; no data is lost"
+
+
+def _listing(facts: dict[str, Json], name: str) -> list[Json]:
+    """A list fact's items, whatever they are."""
+    value = facts.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _changes(contents: dict[str, Json]) -> str:
@@ -99,6 +160,14 @@ def _changes(contents: dict[str, Json]) -> str:
     return " · ".join(part for part in told if part)
 
 
+def _unlisted(state: RunState, facts: dict[str, dict[str, Json]]) -> str:
+    """What leaves besides the listed range: a tag is no proof that its version runs in production."""
+    live, tagged = facts.get("live", {}).get("version"), state.started.from_version
+    if not live or live == tagged or state.started.workflow == "rollback":
+        return ""
+    return f" · since {tagged}; production runs {safe(str(live), 40)}, and what lies between leaves, too"
+
+
 def _breaking(entries: list[dict[str, Json]]) -> list[tuple[str, str]]:
     """What breaks, one row each, with its migration path: the approver reads what users will have to do."""
     rows = []
@@ -111,8 +180,12 @@ def _breaking(entries: list[dict[str, Json]]) -> list[tuple[str, str]]:
     return rows
 
 
-def _notes(state: RunState, facts: dict[str, dict[str, Json]]) -> list[str]:
-    """The first lines of the release notes; what is left out is counted, and where it stands is said (REL-8)."""
+def _notes(state: RunState, facts: dict[str, dict[str, Json]], room: int) -> list[str]:
+    """The first lines of the release notes; what is left out is counted, and where it stands is said (REL-8).
+
+    Args:
+        room: lines of the card that are left for them, the empty one before included.
+    """
     text = str(facts.get("notes", {}).get("text") or "")
     # Title, date and headline stand on the card already; a person's own notes may have neither, and begin at once.
     raw = [line for line in text.split("\n") if line.strip()]
@@ -120,15 +193,23 @@ def _notes(state: RunState, facts: dict[str, dict[str, Json]]) -> list[str]:
     entries = [_plain(line) for line in raw[first:]]
     if not entries:
         return []
-    shown = [part for line in entries[:NOTES] for part in _row("", safe(line, 110))]
-    lines = [f"{'Notes':<{LABEL}}{shown[0].strip()}", *shown[1:]]
-    left = len(entries) - NOTES
-    if left > 0:
-        more = f"… {count(left, 'more line')}: pilothouse status {state.run} --notes"
-        lines.append(" " * LABEL + more)
-    if facts["notes"].get("source") == "file":
+    person = facts["notes"].get("source") == "file"
+    apart = [""] if room > 1 else []  # on a crowded card not even an empty line
+    room = min(room, NOTES + 2) - 2 - person  # without the empty line, and the one that counts
+    lines: list[str] = []
+    left = len(entries)
+    for entry in entries:
+        parts = _row("", safe(entry, 110))
+        if len(lines) + len(parts) > room:
+            break
+        lines += parts
+        left -= 1
+    if left:
+        lines.append(" " * LABEL + f"… {count(left, 'more line')}: pilothouse status {state.run} --notes")
+    lines[0] = f"{'Notes':<{LABEL}}{lines[0].strip()}"
+    if person:
         lines.append(" " * LABEL + f"written by a person: {safe(str(facts['notes'].get('file')), 60)}")
-    return ["", *lines]
+    return [*apart, *lines]
 
 
 def _plain(line: str) -> str:
@@ -137,7 +218,7 @@ def _plain(line: str) -> str:
     return re.sub(r"\\([^\w\s])", r"\1", bare.replace("**", ""))
 
 
-def _checked(state: RunState, basis: dict[str, Json]) -> list[str]:
+def _checked(state: RunState, basis: dict[str, Json], most: int) -> list[str]:
     evidence = basis.get("evidence")
     if not isinstance(evidence, dict):
         return ["nothing"]
@@ -148,7 +229,14 @@ def _checked(state: RunState, basis: dict[str, Json]) -> list[str]:
             where = places.setdefault(text, [])
             where += [place for place in _places(state, name) if place not in where]
     told = [f"{text} ({', '.join(sorted(where, reverse=True))})" if where else text for text, where in places.items()]
-    return told if len(told) <= MANY else [*told[:MANY], f"and {len(told) - MANY} more"]
+    shown = len(told)
+    while shown and len(_packed(_counted(told, shown))) > most:
+        shown -= 1
+    return _counted(told, shown)
+
+
+def _counted(told: list[str], shown: int) -> list[str]:
+    return told if shown == len(told) else [*told[:shown], f"and {len(told) - shown} more"]
 
 
 def _places(state: RunState, name: str) -> list[str]:
@@ -166,7 +254,7 @@ def _undo(state: RunState, facts: dict[str, dict[str, Json]], product: Product) 
         return "a rollback is never rolled back: to go forward again, ship a mended version"
     live = facts.get("live", {})
     back = f"deploy {safe(str(live.get('version', '?')), 40)}"
-    restore = "; the database from the backup where a migration ran" if "production-migrations" in facts else ""
+    restore = ", database restored if need be" if "production-migrations" in facts else ""
     return f"{back}{restore}; about {count(product.rollback.minutes, 'minute')}"
 
 
@@ -186,25 +274,21 @@ def _watch(product: Product) -> str:
 
 
 def _acts(basis: dict[str, Json], branch: str) -> list[str]:
-    lines: list[str] = []
-    index = 0
+    pieces: list[str] = []
     for act in listing(basis, "acts"):
-        if act.get("branch") != branch:
-            continue
-        index += 1
-        arguments = act.get("arguments")
-        text = sentence(str(act.get("tool")), arguments if isinstance(arguments, dict) else {})
-        parts = wrap(text, WIDTH - 6)
-        lines += [f"  {index:2d} {parts[0]}", *(f"     {part}" for part in parts[1:])]
-    return lines
+        if act.get("branch") == branch:
+            arguments = act.get("arguments")
+            text = sentence(str(act.get("tool")), arguments if isinstance(arguments, dict) else {})
+            pieces.append(f"{len(pieces) + 1} {text}")
+    return [f"  {part}" for line in _packed(pieces, WIDTH - 2) for part in wrap(line, WIDTH - 2)]
 
 
-def _packed(pieces: list[str]) -> list[str]:
+def _packed(pieces: list[str], width: int = WIDTH - LABEL) -> list[str]:
     """Pieces with dots between them, and line ends where the next would not fit whole."""
     lines = [""]
     for piece in pieces:
         longer = f"{lines[-1]} · {piece}" if lines[-1] else piece
-        if len(longer) <= WIDTH - LABEL - 2 or not lines[-1]:
+        if len(longer) <= width - 2 or not lines[-1]:
             lines[-1] = longer
         else:
             lines[-1] += " ·"

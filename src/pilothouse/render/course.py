@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from pilothouse import events as e
 from pilothouse.canonical import Json
-from pilothouse.guard.state import MAIN, RunState
+from pilothouse.guard.clearance import clearance_of, missing
+from pilothouse.guard.state import MAIN, RunState, asks
 from pilothouse.model import Kind
 
 
@@ -108,7 +109,9 @@ def _waits(entry: Entry, state: RunState) -> bool:
         known = state.checkpoints.get(entry.id)
         return known is not None and known.opened is not None and known.approved is None and not known.closed
     verdict = state.verdicts.get(entry.id)
-    return verdict is not None and verdict.answer == "hold" and entry.id not in state.lifted
+    if verdict is not None and verdict.answer == "hold" and entry.id not in state.lifted:
+        return True
+    return awaits_go(state) == entry.id
 
 
 def held(state: RunState) -> e.VerdictGiven | None:
@@ -122,12 +125,21 @@ def held(state: RunState) -> e.VerdictGiven | None:
     return None
 
 
+def awaits_go(state: RunState) -> str:
+    """The act that waits for a person's go of its own, or an empty string."""
+    if state.over or state.refused or state.halted or held(state) is not None:
+        return ""
+    now = current(state)
+    act = state.acts.get(now.id) if now else None
+    return now.id if now and asks(state, now.id) and not (act and act.open) else ""
+
+
 def state_name(state: RunState) -> str:
     """The run's state as ``status --json`` says it: running, waiting, done, refused, rolled-back, aborted, halted."""
     name = state.standing()
     if name == "superseded":
         return "aborted"
-    return "waiting" if name == "running" and held(state) is not None else name
+    return "waiting" if name == "running" and (held(state) is not None or awaits_go(state)) else name
 
 
 def open_checkpoint(state: RunState) -> str:
@@ -145,7 +157,7 @@ def open_checkpoint(state: RunState) -> str:
 # A person takes their time; what passed before these is nobody's work.
 _BY_PERSONS = (
     e.Approved, e.Rejected, e.Resumed, e.HoldLifted, e.Settled, e.WordDrawn, e.WordSpent, e.Aborted, e.Superseded,
-    e.CheckpointExpired,
+    e.CheckpointExpired, e.Overridden, e.Allowed,
 )  # fmt: skip
 
 
@@ -209,6 +221,8 @@ def next_action(state: RunState) -> str:
     holding = held(state)
     if holding is not None:
         return f"pilothouse resume {state.run} --lift-hold {holding.step} --reason '…'"
+    if step := awaits_go(state):
+        return f"pilothouse resume {state.run} --go {step}"
     if state.halted and state.open_act:
         return f"pilothouse resume {state.run} --settle {state.open_act}=applied|absent --reason '…'"
     return f"pilothouse resume {state.run}"
@@ -237,3 +251,10 @@ _SPELT = {"qa": "QA", "devops": "DevOps"}
 def agent_title(agent: str) -> str:
     """``qa-engineer`` as people write it: QA Engineer."""
     return " ".join(_SPELT.get(word, word.capitalize()) for word in agent.split("-"))
+
+
+def needed(state: RunState) -> tuple[str, ...]:
+    """Whose approval the open checkpoint still needs, one line a requirement; empty where none waits."""
+    known = state.checkpoints.get(open_checkpoint(state) or "")
+    cleared = clearance_of(known.opened.basis) if known and known.opened else None
+    return missing(cleared, known.approvals) if known and cleared else ()

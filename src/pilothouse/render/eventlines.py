@@ -53,6 +53,8 @@ def _of_people(fact: e.Fact) -> str:
         case e.CheckpointOpened():
             changed = f", {count(len(fact.difference), 'difference')}" if fact.difference else ""
             return f"{fact.checkpoint}: approval {short(fact.approval_digest)}, until {fact.expires_at[:16]}{changed}"
+        case e.CardVoided():
+            return f"{fact.checkpoint}: {'; '.join(fact.difference)}"
         case e.WordDrawn():
             return f"{fact.checkpoint} on {fact.channel}"
         case e.WordSpent():
@@ -76,5 +78,25 @@ def _of_people(fact: e.Fact) -> str:
             return f"by {fact.by}"
         case e.Ended():
             return f"{fact.outcome}: {fact.message}"
+        case e.Notified():
+            return (
+                f"{fact.occasion} on {fact.channel}: {'told' if fact.delivered else f'not delivered, {fact.message}'}"
+            )
+        case _:
+            return _of_policy(fact)
+
+
+def _of_policy(fact: e.Fact) -> str:
+    match fact:
+        case e.Overridden() | e.Unlocked():
+            return f"{fact.name} by {fact.who} ({fact.channel}, {fact.authentication}): {fact.reason}"
+        case e.Allowed():
+            return f"{fact.step} by {fact.who} ({fact.channel}, {fact.authentication})"
+        case e.Locked():
+            until = f", until {fact.expires_at[:16]}" if fact.expires_at else ""
+            return f"{fact.name} by {fact.owner}{until}: {fact.reason}"
+        case e.Validated():
+            noted = f": {fact.note}" if fact.note else ""
+            return f"{fact.item} of {short(fact.sha)}: {fact.answer}, by {fact.who}{noted}"
         case _:
             return ""

@@ -9,7 +9,18 @@ from pilothouse.guard.state import RunState
 from pilothouse.model import Kind
 from pilothouse.render.acts import sentence
 from pilothouse.render.brief import FIRST, HIDDEN, Brief, brief
-from pilothouse.render.course import Entry, Standing, Times, agent_title, current, held, next_action, seconds_between
+from pilothouse.render.course import (
+    Entry,
+    Standing,
+    Times,
+    agent_title,
+    awaits_go,
+    current,
+    held,
+    needed,
+    next_action,
+    seconds_between,
+)
 from pilothouse.render.logs import log_of
 from pilothouse.render.rows import MIDDLE, Mark, WatchView
 from pilothouse.render.text import duration, safe
@@ -123,12 +134,16 @@ def _waiting(phase: Sequence[Entry], state: RunState, now: datetime) -> tuple[tu
         reasons = tuple(f"{agent_title(holding.agent)}: {safe(reason, ROW_TEXT)}{cited}" for reason in holding.reasons)
         lift = f"Lift it  {next_action(state)}"
         return (f"holds at {holding.step}",), (*reasons, lift)
+    if any(entry.id == awaits_go(state) for entry in phase):
+        return (f"{awaits_go(state)} waits for a go",), (f"Let it happen  {next_action(state)}",)
     for entry in phase:
         known = state.checkpoints.get(entry.id)
         if known and known.opened and not known.approved:
             again = (f"opened again: {len(known.opened.difference)} changed",) if known.openings > 1 else ()
-            since = f"waiting since {clock(known.opened_at, now)}"
-            return (since, *again, f"expires {clock(known.opened.expires_at, now)}"), ()
+            asked = ", ".join(item.partition(" (")[0] for item in needed(state))
+            awaited = f"waiting for {asked}" if asked else "waiting"
+            since, expires = clock(known.opened_at, now), clock(known.opened.expires_at, now)
+            return (awaited, *again, f"expires {expires}", f"since {since}"), ()
     return (), ()
 
 

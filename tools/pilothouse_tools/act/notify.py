@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, EffectClass, Permit, Presence, Probe, Reach
-from pilothouse_tools import grammar
+from pilothouse_tools import notifier
 from pilothouse_tools.door import Actor, Arguments, acts, no_pins
 from pilothouse_tools.text import one_line, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pilothouse.settings import Notice
     from pilothouse_tools.context import Context
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
@@ -23,20 +24,6 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
 
 def _marker(context: Context, key: str) -> Path:
     return context.project / ".pilothouse" / "notified" / key
-
-
-def _file(context: Context, path: str) -> Path:
-    """The file of a channel, within the project and through no symbolic link."""
-    if not grammar.is_path(path):
-        raise ToolFailed(
-            "notify-path", f"{path[:80]!r} is no path within the project", "Mend notify in pilothouse.yml."
-        )
-    target = context.project
-    for part in path.split("/"):
-        target /= part
-        if target.is_symlink():
-            raise ToolFailed("notify-path", f"{path} leads through a symbolic link", "Name a plain file.")
-    return target
 
 
 def _holds(file: Path, key: str) -> bool:
@@ -57,57 +44,83 @@ def _key_of(line: bytes) -> str:
     return str(entry.get("key", "")) if isinstance(entry, dict) else ""
 
 
-def _missing(context: Context, key: str) -> list[str]:
+def _missing(context: Context, key: str) -> list[Notice]:
     """The channels that do not have the notice yet."""
-    return [
-        channel.channel
-        for channel in context.product.notify
-        if not (
-            _marker(context, key).exists()
-            if channel.channel == "console"
-            else _holds(_file(context, channel.path), key)
-        )
-    ]
+    return [notice for notice in context.product.notify if not _told(context, notice, key)]
+
+
+def _told(context: Context, notice: Notice, key: str) -> bool:
+    if notice.channel == "file":
+        return _holds(notifier.file_of(context, notice.path), key)
+    return _marker(context, _own(notice, key)).exists()
+
+
+def _own(notice: Notice, key: str) -> str:
+    """The name of a channel's marker; the console's is the key alone."""
+    return key if notice.channel == "console" else f"{key}.{notice.channel}.{notice.url_variable}"
 
 
 def _probe(context: Context, _arguments: Arguments, key: str) -> Probe:
     missing = _missing(context, key)
     if missing:
-        return Probe(Presence.ABSENT, f"not told yet: {', '.join(missing)}")
-    return Probe(
-        Presence.APPLIED, f"told by {', '.join(item.channel for item in context.product.notify) or 'no channel'}"
-    )
+        return Probe(Presence.ABSENT, f"not told yet: {', '.join(item.channel for item in missing)}")
+    lost = [f"{notifier.label(item)} ({why})" for item in context.product.notify if (why := _lost(context, item, key))]
+    told = [item.channel for item in context.product.notify if not _lost(context, item, key)]
+    detail = f"told by {', '.join(told) or 'no channel'}" + (f"; not delivered: {', '.join(lost)}" if lost else "")
+    return Probe(Presence.APPLIED, detail, {"undelivered": [*lost]} if lost else {})
+
+
+def _lost(context: Context, notice: Notice, key: str) -> str:
+    """Why a channel did not deliver the notice; empty where it did."""
+    if notice.channel not in notifier.REMOTE:
+        return ""
+    try:
+        return _marker(context, _own(notice, key)).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _apply(context: Context, arguments: Arguments, permit: Permit) -> None:
     body = context.redact(arguments.text("body"))
-    for channel in context.product.notify:
-        match channel.channel:
+    event = one_line(arguments.text("event"), 80)
+    at = context.clock.now().isoformat(timespec="seconds")
+    for notice in context.product.notify:
+        if _told(context, notice, permit.key):
+            continue
+        match notice.channel:
             case "file":
-                file = _file(context, channel.path)
-                if not _holds(file, permit.key):
-                    _append(context, file, arguments.text("event"), body, permit)
+                entry = {"key": permit.key, "run": permit.run, "product": context.product.name, "event": event}
+                notifier.append(context, notice.path, {**entry, "at": at, "text": visible(body)})
             case "console":
                 _print_once(_marker(context, permit.key), body)
+            case channel if channel in notifier.REMOTE:
+                own = notifier.message_id(context.run_id, context.started_at)
+                title = body.partition("\n")[0]
+                message = notifier.Message(own, event, permit.run, context.product.name, title, body, at)
+                _tell_service(context, notice, message, permit.key)
             case other:
                 raise ToolFailed("not-supported", f"the notification channel {other[:40]!r} is not supported yet")
 
 
-def _append(context: Context, file: Path, event: str, body: str, permit: Permit) -> None:
-    entry = {
-        "key": permit.key, "run": permit.run, "product": context.product.name, "event": one_line(event, 80),
-        "at": context.clock.now().isoformat(timespec="seconds"), "text": visible(body),
-    }  # fmt: skip
+def _tell_service(context: Context, notice: Notice, message: notifier.Message, key: str) -> None:
+    """Tell a service. That it is dead fails nothing: the marker says so, and with it what is read back."""
+    marker = _marker(context, _own(notice, key))
+    _mark(marker, "it is not known whether it was")  # first: a notice may be lost with a crash, but is never told twice
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o644)
-        with os.fdopen(descriptor, "r+b", buffering=0) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            torn = bool(size) and os.pread(descriptor, 1, size - 1) != b"\n"  # half a line, from a crash
-            stream.write(b"\n" * torn + json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            os.fsync(descriptor)
+        notifier.deliver(context, notice, message)
+    except ToolFailed as failure:
+        marker.write_text(context.redact(failure.message), encoding="utf-8")
+    else:
+        marker.write_text("", encoding="utf-8")
+
+
+def _mark(marker: Path, text: str) -> None:
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o644), "w") as stream:
+            stream.write(text)
     except OSError as error:
-        raise ToolFailed("notify-failed", f"{file.name} cannot be written: {error.strerror}") from None
+        raise ToolFailed("notify-failed", f"a channel's marker cannot be written: {error.strerror}") from None
 
 
 def _print_once(marker: Path, body: str) -> None:

@@ -167,6 +167,21 @@ def _pulls(context: Context, arguments: Arguments) -> Observation:
     )
 
 
+def _milestones(context: Context, _arguments: Arguments) -> Observation:
+    query = {"state": "closed", "sort": "due_on", "direction": "desc"}
+    found = forge.pages(context, forge.path(context, "milestones"), query)
+    milestones: list[Json] = [
+        {
+            "number": forge.number(item),
+            "title": one_line(forge.word(item, "title")),
+            "closed_at": forge.word(item, "closed_at"),
+        }
+        for item in found
+        if forge.word(item, "closed_at")
+    ]
+    return Observation({"milestones": milestones}, "", f"{len(milestones)} closed milestones")
+
+
 TOOLS = (
     observes(
         "forge.ci",
@@ -195,5 +210,8 @@ TOOLS = (
         {"numbers": Argument("object", about="list of numbers")},
         {"pulls": "object", "missing": "object"},
         _pulls,
+    ),
+    observes(
+        "forge.milestones", "Closed milestones, and when they were closed.", {}, {"milestones": "object"}, _milestones
     ),
 )

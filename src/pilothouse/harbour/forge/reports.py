@@ -155,6 +155,28 @@ class Reports:
             "production_environment": row["environment"] == "production",
         }
 
+    def milestone(self, row: Row) -> Document:
+        """A milestone, open or closed."""
+        url = f"{REPOSITORY_API}/milestones/{row['number']}"
+        return {
+            "url": url,
+            "html_url": f"{REPOSITORY}/milestone/{row['number']}",
+            "labels_url": f"{url}/labels",
+            "id": row["number"],
+            "node_id": f"MI_{row['number']}",
+            "number": row["number"],
+            "title": row["title"],
+            "description": None,
+            "creator": user(VIEWER),
+            "open_issues": 0,
+            "closed_issues": 0,
+            "state": row["state"],
+            "created_at": row["created"],
+            "updated_at": row["closed"] or row["created"],
+            "due_on": None,
+            "closed_at": row["closed"],
+        }
+
     def deployment_status(self, row: Row) -> Document:
         """What a deployment came to."""
         url = f"{REPOSITORY_API}/deployments/{row['id']}"

@@ -99,6 +99,7 @@ class Rest:
                 f"{HOME}/labels",
                 lambda _: [documents.label(row) for row in self._store.rows("SELECT * FROM labels")],
             ),
+            ("GET", f"{HOME}/milestones", self._milestones),
             ("GET", f"{HOME}/deployments", self._deployments),
             ("GET", deployment, lambda _, number: self._reports.deployment(self._row("deployments", number))),
             ("GET", f"{deployment}/statuses", self._deployment_statuses),
@@ -249,6 +250,11 @@ class Rest:
         for name in ("environment", "sha", "ref"):
             rows = [row for row in rows if name not in request.query or row[name] == request.query[name]]
         return [self._reports.deployment(row) for row in rows]
+
+    def _milestones(self, request: Request) -> Any:
+        wanted = request.query.get("state", "open")
+        rows = self._store.rows("SELECT * FROM milestones ORDER BY number DESC")
+        return [self._reports.milestone(row) for row in rows if wanted in {"all", row["state"]}]
 
     def _deployment_statuses(self, _: Request, number: str) -> Any:
         return [self._reports.deployment_status(self._row("deployments", number))]

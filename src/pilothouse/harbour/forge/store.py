@@ -32,6 +32,8 @@ CREATE TABLE checks (
 CREATE TABLE statuses (
   id INTEGER PRIMARY KEY, sha TEXT NOT NULL, context TEXT NOT NULL, state TEXT NOT NULL, description TEXT NOT NULL,
   created TEXT NOT NULL);
+CREATE TABLE milestones (
+  number INTEGER PRIMARY KEY, title TEXT NOT NULL, state TEXT NOT NULL, created TEXT NOT NULL, closed TEXT);
 CREATE TABLE deployments (
   id INTEGER PRIMARY KEY, environment TEXT NOT NULL, sha TEXT NOT NULL, ref TEXT NOT NULL, state TEXT NOT NULL,
   description TEXT NOT NULL, created TEXT NOT NULL);
