@@ -308,3 +308,20 @@ def test_a_version_tag_on_yesterdays_commit_hides_nothing_from_whoever_must_appr
     whys = " / ".join(item.why for item in run.look().requires)
     assert "changes what CI runs: .github/workflows/ci.yml" in whys
     assert "DROP TABLE" in whys
+
+
+def test_whoever_ships_through_a_freeze_needs_an_approval_of_the_emergency(fresh):
+    fresh.push(
+        {
+            "pilothouse.yml": policy(
+                CEO, {**MALLORY, "groups": ["board"]}, additional={"emergency": {"group": "board", "number": 1}}
+            )
+        }
+    )
+    run = fresh.waiting(to_sha=fresh.head)
+    assert not any("emergency" in item.why for item in run.look().requires)
+    run.tell(e.Overridden("freeze/year-end", "ceo", "terminal", "account", "customers cannot pay"))
+    asked = [item for item in run.look().requires if "emergency" in item.why]
+    assert [(item.group, item.number, item.why) for item in asked] == [
+        ("board", 1, "an emergency: ships through freeze/year-end")
+    ]
