@@ -47,9 +47,12 @@ def recording() -> None:
             note("write", path=str(body), text=body.read_text())
         done = run(argv, cwd=cwd, env=env, timeout=timeout, stdin=stdin, output_cap=output_cap)
         fed = base64.b64encode(stdin).decode()
-        note("run", argv=words, cwd=str(cwd), env=dict(env), stdin=fed, timeout=timeout, code=done.code)
         if "init" in words:
-            alternates.append(Path(words[-1]) / "objects" / "info" / "alternates")
+            # The scratch repository is made aside and moved into its place; a script makes it where it is to be.
+            place = Path(words[-1]).parents[1] / Path(words[-1]).name
+            words[-1], cwd = str(place), place.parent
+            alternates.append(place / "objects" / "info" / "alternates")
+        note("run", argv=words, cwd=str(cwd), env=dict(env), stdin=fed, timeout=timeout, code=done.code)
         return done
 
     def noted_get(url: str, *, timeout: float, allow_private: bool) -> Any:

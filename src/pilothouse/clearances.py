@@ -5,6 +5,7 @@ Whoever can edit a working tree could otherwise make themselves an approver.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -122,9 +123,15 @@ def on_base(tools: Tools, base: str, path: str) -> Configuration:
     if facts.get("found") is not True:
         raise RequestRefused("policy-unreadable", f"there is no {shown}", hint)
     try:
-        return config.parse(str(facts["text"]), shown)
+        return _parsed(str(facts["text"]), shown)
     except InvalidFile as error:
         raise RequestRefused("policy-unreadable", error.message, hint) from error
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, shown: str) -> Configuration:
+    """The same bytes are read before every act; they are looked at each time, and understood once."""
+    return config.parse(text, shown)
 
 
 def within_repository(project: Path) -> str:
