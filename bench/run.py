@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -37,6 +38,9 @@ def main() -> int:
     given = asked.parse_args()
     if unknown := set(given.names) - BENCHES.keys():
         asked.error(f"there is no bench {min(unknown)}; there are: {', '.join(BENCHES)}")
+    # Installed programs have their byte code. Where this variable is set nobody writes it, and start-up would be mostly
+    # the compiler, the more the more was edited since somebody last did.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows: list[measure.Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place).resolve()
