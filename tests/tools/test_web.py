@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 
 import pytest
 
@@ -95,6 +96,21 @@ def test_a_redirect_is_an_answer_not_an_instruction(small):
     small.served.pages["/go"] = (302, b"", {"Location": f"{small.served.url}/health"})
     assert web.get(f"{small.served.url}/go", timeout=2, allow_private=True).status == 302
     assert [path for path, _ in small.served.hits] == ["/go"]
+
+
+def test_certificate_authorities_are_read_for_https_only(small, monkeypatch):
+    """Reading them takes longer than a look over plain HTTP; over HTTPS nothing is trusted without them."""
+    read = []
+
+    def reader(context, *places, **_):
+        read.append(places)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", reader)
+    assert web.get(f"{small.served.url}/health", timeout=2, allow_private=True).status == 200
+    assert read == []
+    with pytest.raises(Unreachable):
+        web.get(small.served.url.replace("http:", "https:") + "/health", timeout=2, allow_private=True)
+    assert read
 
 
 def test_no_proxy_of_the_environment_is_used(small, monkeypatch):
