@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pilothouse.errors import InvalidFile
@@ -140,6 +141,13 @@ def load(text: str, path: str, *, first_line: int = 1) -> Doc:
     Raises:
         InvalidFile: with the line, what is wrong and what to write instead.
     """
+    return _loaded(text, path, first_line)
+
+
+# A run parses what it is pinned to, the policy on the base branch and state.yml many times over; the same characters
+# mean the same tree, and nobody changes one.
+@lru_cache(maxsize=8)
+def _loaded(text: str, path: str, first_line: int) -> Doc:
     if len(text) > MOST_BYTES:
         raise InvalidFile(path, 0, f"is larger than {MOST_BYTES:,} bytes")
     found = _UNSAFE_RAW.search(text)
