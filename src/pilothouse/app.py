@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -53,6 +52,12 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _host() -> str:
+    import socket
+
+    return socket.gethostname()
 
 
 def _room() -> str:
@@ -163,7 +168,7 @@ class Pilothouse(Workspace):
     def _holding(self, chain: str) -> Iterator[Callable[[], Lease | None]]:
         from pilothouse.ledger.heartbeat import holding
 
-        holder = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}:{_room()}"
+        holder = f"{_host()}:{os.getpid()}:{id(self):x}:{_room()}"
         self._bury_dead_holder(chain)
         try:
             with holding(self.journal, chain, holder, self.clock, seconds=LEASE_SECONDS) as held:
@@ -184,7 +189,7 @@ class Pilothouse(Workspace):
         if lease is None:
             return
         match lease.holder.rsplit(":", 3):
-            case [host, pid, _, room] if host == socket.gethostname() and room and room == _room() and pid.isdecimal():
+            case [host, pid, _, room] if host == _host() and room and room == _room() and pid.isdecimal():
                 if not _alive(int(pid)):
                     self.journal.release(lease)
             case _:

@@ -236,7 +236,8 @@ def _heads(folder: Path, product: Product, env: Mapping[str, str]) -> str | None
 
 def _weak(product: Product, env: Mapping[str, str]) -> Iterator[Check]:
     """Values that cannot be told from ordinary words: redacting them blindly would garble every text."""
-    from pilothouse.redaction import credential_names, weakness
+    from pilothouse.held import weakness
+    from pilothouse.redaction import credential_names
 
     weak = {name: why for name in credential_names(product) if (why := weakness(env.get(name, "")))}
     if weak:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from pilothouse.events import Fact
     from pilothouse.guard.state import RunState
-    from pilothouse.model import Person
+    from pilothouse.model import Approver, Person
     from pilothouse.ports import Tools
-    from pilothouse.settings import Approver, Configuration
+    from pilothouse.settings import Configuration
     from pilothouse.workspace import Workspace
 
 ALL = GLOBAL_CHAIN  # in place of a product: every one

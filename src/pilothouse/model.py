@@ -296,3 +296,15 @@ class Person:
     identity: str
     channel: str
     authentication: str = "unauthenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """One who may approve. ``key`` is an SSH public key or empty; ``accounts`` are operating system accounts."""
+
+    id: str
+    groups: tuple[str, ...]
+    accounts: tuple[str, ...] = ()
+    key: str = ""
+    name: str = ""
+    email: str = ""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, cast
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import LedgerError, RequestRefused
 from pilothouse.events import Event, Fact, fact_from_json, fact_to_json
-from pilothouse.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pilothouse.ports import Head, Journal, Lease
+    from pilothouse.redaction import Redactor
 
 # What others are bound to by a digest: changed words would be another plan, so these are refused and not mended.
 _BOUND = frozenset({"Planned", "CheckpointOpened", "Approved", "Intended"})

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from pilothouse.canonical import Json
     from pilothouse.guard.policy import Block
-    from pilothouse.model import Person
+    from pilothouse.model import Approver, Person
     from pilothouse.ports import Tools
-    from pilothouse.settings import Approver, Configuration
+    from pilothouse.settings import Configuration
     from pilothouse.workspace import Workspace
 
 

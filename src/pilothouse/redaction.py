@@ -1,4 +1,4 @@
-"""Held secrets: which values they are, and how they are taken out of every text that leaves (AUT-4, I8).
+"""How held values (``held.py``) are taken out of every text that leaves (AUT-4, I8).
 
 A held value is recognised as it is and in the encodings in which values usually leak, wherever white space, line breaks
 or backslashes were put into it, in the text as it is and in each of its ``readings``: without colours and prefixes of
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import quopri
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from pilothouse.held import LEAST, TELLING, held_by, weakness
 from pilothouse.readings import readings
 
 if TYPE_CHECKING:
@@ -25,12 +24,8 @@ if TYPE_CHECKING:
 
     from pilothouse.settings import Product
 
-_LARGEST = 4_000_000  # bytes of a pilothouse.yml that are looked through for names
-_LEAST = 8  # characters of a value and of every form; shorter ones would redact ordinary words
-_PLAIN = 12  # characters of a value that is nothing but small letters, or digits: a word, a port, a date
 _PART = 12  # letters and digits of a form that are too many to be shown, where it is not made of words
 _LINE = 16  # of a value of several lines (a key in PEM), of which one may be shown alone
-_FEW = 4  # different characters; fewer are filler
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
     "\ufe00-\ufe0f\ufeff"
@@ -54,53 +49,6 @@ _WORDY = re.compile(r"\s|://|^[/{\[]|[a-z]{8}|[A-Z]{8}")
 _HTML_MARKS, _JSON_MARKS = re.compile(r"[&<>\"']|[^\0-\x7f]"), re.compile(r"[&<>+=']")
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
-# Variables that pilothouse.yml may name and that are no secrets, and names that betray one wherever it is from.
-_HARMLESS = frozenset({
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "TERM", "LANG", "LC_ALL", "TZ", "TMPDIR", "CI",
-    "EDITOR", "COLUMNS", "LINES", "DISPLAY",
-})  # fmt: skip
-_TELLING = re.compile(
-    r"(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|_PWD"
-    r"|(?:^|_)(?:PASS|API_?KEY|ACCESS_KEY|PRIVATE_KEY|SECRET_KEY|KEY|DSN|WEBHOOK|COOKIE|JWT|PAT))(?:_(?:URL|B64|BASE64))?$",
-    re.IGNORECASE,
-)
-_NAMED = re.compile(r"(?<![\w-])[A-Za-z_][A-Za-z0-9_]{2,}(?![\w-])")
-_ONE = r"[\"']?[A-Za-z_][A-Za-z0-9_]*[\"']?"
-# ``environment:`` lists what is handed through and is no secret; in ``suites`` it names where the address goes.
-_NOT_SECRET = re.compile(
-    rf"(?<![\w-])environment:[ \t]*(?:\[[^\]]*\]|{_ONE}|\n(?:[ \t]*-[ \t]*{_ONE}[ \t]*(?:#[^\n]*)?\n?)+)"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A variable of the conductor's environment whose value must not be shown."""
-
-    name: str
-    value: str
-
-
-def held(configuration: str, environ: Mapping[str, str]) -> tuple[Held, ...]:
-    """The values to be kept: of every variable that a configuration names, and of those whose names tell.
-
-    The configuration is looked through as text: what it names is found even where it does not parse, where another
-    version wrote it, and without the time that reading it takes.
-
-    Args:
-        configuration: the text of pilothouse.yml, or empty.
-        environ: the conductor's environment.
-    """
-    harmless = {name for found in _NOT_SECRET.findall(configuration) for name in _NAMED.findall(found)}
-    credentials = set(_NAMED.findall(_NOT_SECRET.sub(" ", configuration)))
-    return tuple(
-        Held(name, value)
-        for name, value in environ.items()
-        if name not in _HARMLESS
-        and (name in credentials or (name not in harmless and _TELLING.search(name)))
-        and not weakness(value)
-        and not _is_place(value)
-    )
-
 
 def credential_names(product: Product) -> tuple[str, ...]:
     """The variables that a product's configuration names as holding secrets."""
@@ -110,45 +58,9 @@ def credential_names(product: Product) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (product.remote_token, *services, *forge, *environments) if name))
 
 
-def weakness(value: str) -> str:
-    """Why a value cannot be told from ordinary words and is therefore not redacted; empty where it can.
-
-    An empty value has no weakness to be mended: it is missing.
-    """
-    bare = "".join(value.split())
-    if not bare:
-        return ""
-    if len(bare) < _LEAST:
-        return f"shorter than {_LEAST} characters"
-    if len(set(bare)) < _FEW:
-        return f"fewer than {_FEW} different characters"
-    if len(bare) < _PLAIN and (bare.isdigit() or (bare.isalpha() and bare.islower())):
-        return f"a plain word or number shorter than {_PLAIN} characters"
-    return ""
-
-
 def redactor(project: Path | None, environ: Mapping[str, str]) -> Redactor:
-    """Takes out every value that this project's configuration or the environment's names say is held.
-
-    Args:
-        project: the folder of pilothouse.yml; None: the environment's names alone.
-    """
-    text = ""
-    if project is not None:
-        try:
-            with (project / "pilothouse.yml").open("rb") as file:
-                text = file.read(_LARGEST).decode("utf-8", "replace")
-        except OSError:
-            text = ""
-    return Redactor((item.name, item.value) for item in held(text, environ))
-
-
-def _is_place(value: str) -> bool:
-    """Whether a value is a file or folder of this machine: where a secret is, and not the secret."""
-    try:
-        return value.startswith("/") and os.path.lexists(value)
-    except (OSError, ValueError):
-        return False
+    """Takes out every value that ``held_by`` finds for this project and environment."""
+    return Redactor((item.name, item.value) for item in held_by(project, environ))
 
 
 # A window of a form: the form, where in it the window stands, whether a part of it is enough, and the variable's name.
@@ -184,7 +96,7 @@ class Redactor:
                 _enter(self._tables[_ALL], bare[1:], name, opaque=False)
             return
         for noise in (_SPACES, _ESCAPES):
-            if len(bare := noise.sub("", form)) >= _LEAST:
+            if len(bare := noise.sub("", form)) >= LEAST:
                 _enter(self._tables[noise], bare, name, opaque=False)
         if not weakness(bare := _QUOTES.sub("", form)):
             _enter(self._tables[_QUOTES], bare, name, opaque=False)
@@ -212,7 +124,7 @@ class Redactor:
 
     def _spans(self, text: str) -> list[tuple[int, int, str]]:
         """Where held values stand: start, end, name; in order, not overlapping."""
-        if not self or len(text) < _LEAST:
+        if not self or len(text) < LEAST:
             return []
         tables = [(noise, table) for noise, table in self._tables.items() if table]
         found = [span for noise, table in tables for span in _search(text, noise, table)]
@@ -237,9 +149,9 @@ class Redactor:
 def _enter(table: _Table, form: str, name: str, *, opaque: bool) -> None:
     form = form.translate(_LOWER)
     # Windows so near to each other that every part of the length that counts holds one whole.
-    last = len(form) - _LEAST if opaque else 0
-    for place in range(0, last + 1, _PART - _LEAST + 1):
-        entries = table.setdefault(form[place : place + _LEAST], [])
+    last = len(form) - LEAST if opaque else 0
+    for place in range(0, last + 1, _PART - LEAST + 1):
+        entries = table.setdefault(form[place : place + LEAST], [])
         if all((known, where) != (form, place) for known, where, _, _ in entries):
             entries.append((form, place, opaque, name))
 
@@ -253,15 +165,15 @@ def _search(text: str, noise: re.Pattern[str], table: _Table) -> Iterator[tuple[
     bare = noise.sub("", text)
     # Only A to Z: a case mapping that changes lengths would shift what is found.
     bare = bare.lower() if bare.isascii() else bare.translate(_LOWER)
-    starts = [start for start in range(len(bare) - _LEAST + 1) if bare[start : start + _LEAST] in table]
+    starts = [start for start in range(len(bare) - LEAST + 1) if bare[start : start + LEAST] in table]
     if not starts:
         return
     where = _places(text, noise)
     end = 0  # of what was found already: everything in it goes, whatever else begins there
     for start in starts:
-        if start + _LEAST <= end:
+        if start + LEAST <= end:
             continue
-        windows = table[bare[start : start + _LEAST]]
+        windows = table[bare[start : start + LEAST]]
         runs = (_run(bare, start, form, place, name, parts=parts) for form, place, parts, name in windows)
         best = max(runs, key=lambda run: run[1] - run[0])
         if best[1] > max(best[0], end):
@@ -274,7 +186,7 @@ def _run(bare: str, start: int, form: str, place: int, name: str, *, parts: bool
     if not parts:
         whole = place == 0 and bare.startswith(form, start)
         return (start, start + len(form), name) if whole else (0, 0, name)
-    before, after = 0, _LEAST
+    before, after = 0, LEAST
     while before < min(place, start) and bare[start - before - 1] == form[place - before - 1]:
         before += 1
     most = min(len(form) - place, len(bare) - start)
@@ -318,7 +230,7 @@ def _leaves(value: str) -> Iterator[str]:
             rest += [(str(name), inner) for name, inner in item.items()]
         elif isinstance(item, list):
             rest += [(key, inner) for inner in item]
-        elif isinstance(item, str) and _TELLING.search(key):
+        elif isinstance(item, str) and TELLING.search(key):
             yield item
             yield from (line for line in item.splitlines() if len(line) >= _LINE and not line.startswith("-----"))
 

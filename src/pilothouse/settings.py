@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pilothouse.canonical import Json
+from pilothouse.model import Approver
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +182,6 @@ class Notice:
     url_variable: str = ""
     states: tuple[str, ...] = ()
     allow_private: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Approver:
-    """One who may approve. ``key`` is an SSH public key or empty; ``accounts`` are operating system accounts."""
-
-    id: str
-    groups: tuple[str, ...]
-    accounts: tuple[str, ...] = ()
-    key: str = ""
-    name: str = ""
-    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,8 +274,8 @@ def test_a_bug_is_one_line_with_a_file_and_never_a_traceback(
 
 
 @pytest.mark.parametrize(("words", "banned"), [
-    (["--help"], {"pydantic", "jinja2", "ruamel.yaml", "httpx2", "rich", "sqlite3", "pilothouse.app"}),
-    (["status", "--json"], {"pydantic", "jinja2", "ruamel.yaml", "httpx2", "rich", "typer", "pilothouse.engine"}),
+    (["--help"], {"pydantic", "jinja2", "ruamel.yaml", "httpx2", "rich", "sqlite3", "pilothouse.app", "pilothouse.redaction"}),
+    (["status", "--json"], {"pydantic", "jinja2", "ruamel.yaml", "httpx2", "rich", "typer", "pilothouse.engine", "pilothouse.settings", "pilothouse.redaction"}),
 ])  # fmt: skip
 def test_slow_libraries_are_loaded_only_by_the_command_that_needs_them(
     tmp_path: Path, words: list[str], banned: set[str]

@@ -20,8 +20,9 @@ from pilothouse.clearances import TOUCHED, clearance
 from pilothouse.engine.advance import advance
 from pilothouse.errors import ImpossibleHistory, ToolFailed
 from pilothouse.guard.fold import fold
+from pilothouse.held import weakness
 from pilothouse.model import Kind, Observation, Verdict
-from pilothouse.redaction import Redactor, weakness
+from pilothouse.redaction import Redactor
 from pilothouse_tools import child, grammar
 from story import act, approved, chained, done, intended, opened, planned, started
 from toyworld import ToyTools

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.redaction import Redactor, held, weakness
+from pilothouse.held import held, weakness
+from pilothouse.redaction import Redactor
 from pilothouse.render.text import safe
 from pilothouse_tools import text
 

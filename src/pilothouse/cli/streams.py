@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, TextIO, cast
+
+from pilothouse.held import held_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
-
-    from pilothouse.redaction import Redactor
 
 
 class GuardedStream:
@@ -20,7 +21,7 @@ class GuardedStream:
     What is written is kept until somebody flushes: a value that is wrapped over lines is recognised as one.
     """
 
-    def __init__(self, stream: TextIO, redact: Callable[[], Redactor]) -> None:
+    def __init__(self, stream: TextIO, redact: Callable[[], Callable[[str], str]]) -> None:
         self._stream = stream
         self._redact = redact
         self._kept: list[str] = []
@@ -49,26 +50,27 @@ class GuardedStream:
 
 
 @contextmanager
-def guarded_streams(project: Callable[[], Path | None]) -> Iterator[Callable[[], Redactor]]:
+def guarded_streams(project: Callable[[], Path | None]) -> Iterator[None]:
     """Standard output and standard error, through the net while a command runs.
 
     Args:
         project: where the configuration is; asked once, when the first words are said.
     """
-    made: list[Redactor] = []
 
-    def redact() -> Redactor:
-        from pilothouse.redaction import redactor
+    @cache
+    def redact() -> Callable[[str], str]:
+        values = held_by(project(), os.environ)
+        if not values:
+            return str
+        from pilothouse.redaction import Redactor
 
-        if not made:
-            made.append(redactor(project(), os.environ))
-        return made[0]
+        return Redactor((item.name, item.value) for item in values)
 
     before = sys.stdout, sys.stderr
     out, err = GuardedStream(sys.stdout, redact), GuardedStream(sys.stderr, redact)
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     try:
-        yield redact
+        yield
     finally:
         sys.stdout, sys.stderr = before
         out.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +112,8 @@ def times_of(app: Pilothouse, state: RunState) -> Times:
 
 def program() -> str:
     """How this program can be called from the present shell."""
+    import shutil
+
     found = shutil.which("pilothouse")
     own = Path(sys.argv[0]).resolve()
     if (found and Path(found).resolve() == own) or own.name != "pilothouse":

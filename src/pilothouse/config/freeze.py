@@ -8,6 +8,7 @@ from pilothouse import settings
 from pilothouse.canonical import Json
 from pilothouse.config import shapes
 from pilothouse.config.policy import Needed
+from pilothouse.model import Approver
 
 
 def configuration(shape: shapes.Configuration, source: str, path: str) -> settings.Configuration:
@@ -40,7 +41,7 @@ def configuration(shape: shapes.Configuration, source: str, path: str) -> settin
         lock_after_rollback=shape.policy.lock_after_rollback,
     )
     approvers = tuple(
-        settings.Approver(item.id, tuple(item.groups), tuple(item.accounts), item.ssh_key or "", item.name, item.email)
+        Approver(item.id, tuple(item.groups), tuple(item.accounts), item.ssh_key or "", item.name, item.email)
         for item in shape.approvers
     )
     seen = {name: visible(product) for name, product in products.items()}

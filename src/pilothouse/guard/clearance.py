@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from pilothouse.canonical import Json
 from pilothouse.events import Approved
-from pilothouse.model import Refuse
-from pilothouse.settings import Approver
+from pilothouse.model import Approver, Refuse
 
 STANDING, ACCOUNT, SIGNATURE = "standing", "account", "ssh-signature"  # how an approver was known
 WORDLESS = frozenset({STANDING, SIGNATURE})  # these need no word: a file on the base, or a key, says who it was

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from pilothouse.guard.product import Lock, ProductState
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import PlannedAct, Reach, Refuse
-from pilothouse.settings import Freeze, Needed
 
 if TYPE_CHECKING:
     from dateutil.rrule import rrulebase
+
+    from pilothouse.settings import Freeze, Needed
 
 FREEZE, LOCK, LOCK_ALL = "freeze", "lock", "lock-all"
 _MOST = 40_000  # windows of a rule that are walked: one a day from 2000 to 2100 and some more
@@ -50,6 +51,12 @@ class Block:
         return f"{self.kind}/{self.name}"
 
 
+def _usual() -> Needed:
+    from pilothouse.settings import Needed  # status begins without the classes of a whole configuration
+
+    return Needed()
+
+
 @dataclass(frozen=True, slots=True)
 class Constraints:
     """What holds a product now, when nothing will any more, and who may let a run pass in spite of it.
@@ -60,7 +67,7 @@ class Constraints:
 
     blocks: tuple[Block, ...] = ()
     opens: str = ""
-    override: Needed = field(default_factory=Needed)
+    override: Needed = field(default_factory=_usual)
 
 
 def stamp(moment: datetime) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -114,6 +113,8 @@ class Screen:
         colour = not env.get("NO_COLOR") and (bool(env.get("FORCE_COLOR")) or (tty and not dumb))
         width = 80
         if tty or env.get("COLUMNS", "").isdigit():
+            import shutil  # with the compressors that it loads
+
             width = shutil.get_terminal_size((80, 24)).columns
         live = tty and not dumb and not env.get("CI")
         return cls(stream, min(max(width, NARROW), WIDE), colour, live)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 import unicodedata
 
 # Bidirectional controls can make a line read otherwise than it is; zero-width characters can hide in it.
@@ -138,4 +137,6 @@ def short(sha: str) -> str:
 
 def wrap(text: str, width: int) -> list[str]:
     """Words into lines of at most ``width`` characters; a longer word is cut, never lost; at least one line."""
+    import textwrap
+
     return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
