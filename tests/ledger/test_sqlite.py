@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import shutil
 import sqlite3
@@ -127,6 +128,36 @@ def test_one_journal_serves_several_threads(path: Path) -> None:
     journal.close()
 
 
+READER = """
+import sys
+from pathlib import Path
+from pilothouse.ledger.sqlite import SqliteJournal
+journal = SqliteJournal(Path(sys.argv[1]))
+print(journal.head("acme").seq)
+journal.close()
+"""
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "kept"])
+def test_a_second_journal_of_this_process_takes_no_lock_off_the_first(path: Path, *, closed: bool) -> None:
+    """A process that closes any descriptor of a file loses all its locks on it; another one would delete the log."""
+    first = SqliteJournal(path)
+    first.append("acme", "r-1", [FACT], AT)
+    second = SqliteJournal(path)
+    if closed:
+        second.close()
+
+    def seen_by_another_process() -> int:
+        return int(subprocess.run([sys.executable, "-c", READER, str(path)], check=True, capture_output=True).stdout)
+
+    assert seen_by_another_process() == 1
+    first.append("acme", "r-1", [FACT], AT)
+    assert first.head("acme").seq == seen_by_another_process() == 2
+    first.close()
+    second.close()
+    assert seen_by_another_process() == 2
+
+
 def test_a_reader_sees_the_writer_and_can_change_nothing(path: Path) -> None:
     journal = SqliteJournal(path)
     reader = SqliteJournal(path, read_only=True)
@@ -174,6 +205,27 @@ def test_a_ledger_that_was_cut_short_is_refused_and_kept(path: Path, keep: int) 
         assert caught.value.reason_code == "ledger-truncated"
         assert caught.value.hint
         assert path.read_bytes() == data
+
+
+def test_a_ledger_that_nobody_closed_is_looked_at_again_when_it_is_opened_next(path: Path) -> None:
+    filled(path)
+    left = SqliteJournal(path)
+    del left
+    gc.collect()
+    path.write_bytes(path.read_bytes()[:4096])
+    with pytest.raises(LedgerCorrupt) as caught:
+        SqliteJournal(path)
+    assert caught.value.reason_code == "ledger-truncated"
+
+
+@pytest.mark.parametrize("end", ["", "del journal"], ids=["to the end", "dropped"])
+def test_a_ledger_that_nobody_closed_ends_a_process_in_silence(path: Path, end: str) -> None:
+    filled(path)
+    code = (
+        f"import pilothouse.ledger.sqlite as s, pathlib; journal = s.SqliteJournal(pathlib.Path({str(path)!r})); {end}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stderr == ""
 
 
 def test_something_else_in_the_ledgers_place_is_refused_and_kept(path: Path) -> None:

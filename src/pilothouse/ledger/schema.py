@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -85,8 +87,10 @@ def connect(path: Path, *, read_only: bool = False, steps: Steps = STEPS) -> sql
             if read_only:
                 raise _missing(path)
             _create(path, steps)
-        _demand_whole(path)
-        connection = _open(path, read_only=read_only)
+        with _OPENING:
+            if not _is_open_here(path):
+                _demand_whole(path)
+            connection = _open(path, read_only=read_only)
         try:
             version = _recognise(connection, path, steps)
             if version < len(steps):
@@ -120,11 +124,52 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that is known while it is open.
+
+    POSIX takes every lock of a process off a file as soon as the process closes any descriptor of it, SQLite's own ones
+    excepted, which SQLite looks after. Another process would then believe itself alone, and delete the log that this
+    one goes on writing to. So a ledger that is open here is never opened by anything but SQLite.
+    """
+
+    file: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        super().close()
+        if self.file is not None:
+            with _OPENING:
+                _OPEN[self.file] -= 1
+            self.file = None
+
+    def __del__(self) -> None:
+        if self.file is not None and not sys.is_finalizing():  # one that nobody closed; closed first, then forgotten
+            self.close()
+
+
+_OPEN: Counter[tuple[int, int]] = Counter()  # connections of this process, by the file's device and number
+_OPENING = threading.RLock()
+
+
+def _is_open_here(path: Path) -> bool:
+    known = path.stat()
+    return _OPEN[known.st_dev, known.st_ino] > 0
+
+
 def _plain(path: Path, mode: str) -> sqlite3.Connection:
+    connection = _connection(path, mode)
+    known = path.stat()
+    connection.file = (known.st_dev, known.st_ino)
+    with _OPENING:
+        _OPEN[connection.file] += 1
+    return connection
+
+
+def _connection(path: Path, mode: str) -> _Connection:
     return sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
         timeout=_BUSY_MS / 1000,
+        factory=_Connection,
         isolation_level=None,  # transactions are ours alone
         check_same_thread=False,  # the journal has a lock
     )
