@@ -6,7 +6,7 @@ FAULT ?=
 ASK ?=
 WORKFLOW ?=
 
-.PHONY: help demo test crash attack mutants mutation lint bench wheel clean
+.PHONY: help demo test crash attack mutants mutation lint bench eval wheel clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -49,6 +49,9 @@ lint: $(BIN)/.dev ## ruff, mypy --strict, import contracts
 
 bench: $(BIN)/.dev ## ratios against a peer or a floor, measured in one run
 	@$(BIN)/python bench/run.py
+
+eval: $(BIN)/.dev ## agents in release worlds with known truth (AGENTS="scripted real" WORLDS="clean" ARGS=--json)
+	@$(BIN)/python -m evals.run $(if $(AGENTS),--agents "$(AGENTS)") $(if $(WORLDS),--worlds "$(WORLDS)") $(ARGS)
 
 wheel: $(BIN)/.dev ## build the wheel and check it in an environment of its own
 	@$(BIN)/python .ci/wheel.py

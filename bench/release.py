@@ -31,12 +31,12 @@ def rows(folder: Path) -> list[measure.Row]:
     """
     world_folder, ops, ports = folder / "world", folder / "ops.json", _free_ports()
     with fresh(world_folder, ports) as world:
-        argv = [sys.executable, str(HERE / "recording.py"), str(ops), *_ship(world)]
+        argv = [sys.executable, str(HERE / "recording.py"), str(ops), *ship(world)]
         measure.run(argv, env=environ(world))
         _demand_released(world)
 
     def conductor() -> measure.Cost:
-        return _released(world_folder, ports, lambda world: [*measure.command(), *_ship(world)])
+        return _released(world_folder, ports, lambda world: [*measure.command(), *ship(world)])
 
     def script(purposes: str) -> measure.Cost:
         argv = [sys.executable, str(HERE / "replay.py"), str(ops), purposes]
@@ -55,14 +55,15 @@ def rows(folder: Path) -> list[measure.Row]:
     ]
 
 
-def _ship(world: sandbox.World) -> list[str]:
+def ship(world: sandbox.World) -> list[str]:
+    """The arguments with which the sample product is shipped."""
     return ["--project", str(world.project), "--quiet", "ship", "acme", "--approvals", "approvals.yml"]
 
 
 def shipped(folder: Path) -> Path:
     """A project in which a release has finished; the world around it has ended, so that it disturbs nothing."""
     with fresh(folder / "shipped") as world:
-        measure.run([*measure.command(), *_ship(world)], env=environ(world))
+        measure.run([*measure.command(), *ship(world)], env=environ(world))
         return Path(shutil.copytree(world.project, folder / "project"))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import contents
 import measure
+import model
 import recovery
 import startup
 
@@ -27,6 +28,8 @@ BENCHES: dict[str, Callable[[Path, Path], list[measure.Row]]] = {
     "contents": lambda _project, folder: contents.rows(folder),
     "ledger": ledger.rows,
     "release": lambda _project, folder: release.rows(folder),
+    "model": model.rows,
+    "tokens": lambda _project, folder: model.tokens(folder),
     "recovery": lambda _project, folder: recovery.rows(folder),
 }
 

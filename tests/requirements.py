@@ -43,6 +43,10 @@ _WORDS = "guard/test_approval.py::"
 _TERMINAL = "cli/test_approving.py::"
 _KILL = "crash/test_kill.py::"
 _VERIFY = "ledger/test_verify.py::"
+_CONSULT, _EFFECTS = "agents/test_consult.py::", "agents/test_same_effects.py::"
+_HOSTILE, _WIRE, _AGENTKILL = "agents/test_hostile_agents.py::", "agents/test_wire.py::", "agents/test_kill.py::"
+_SAME = _EFFECTS + "test_a_release_with_a_model_has_the_effects_and_the_shas_of_one_without"
+_CHAT, _MCP, _COMPOSED = "chat/test_session.py::", "mcp/test_shipping.py::", "tools/test_composed.py::"
 _ATTACK = "attacks/test_attacker.py::test_a_random_attacker_gets_nothing_past_the_guard"
 
 REQUIREMENTS: dict[str, Requirement] = {
@@ -54,8 +58,12 @@ REQUIREMENTS: dict[str, Requirement] = {
             "test_intent.py::test_several_products_are_asked_for_by_name",
             "test_intent.py::test_one_word_of_doubt_anywhere_stops_every_request",
             "cli/test_arguments.py::test_plain_words_are_heard_and_reach_the_start",
+            "chat/test_words.py::test_a_question_is_told_by_its_words",
+            _CHAT + "test_a_release_and_its_way_back_from_the_first_question_to_the_last",
+            "chat/test_terminal.py::test_an_order_of_a_model_waits_for_a_yes_that_is_typed_after_it_was_shown",
+            _MCP + "test_a_chat_ships_through_an_approval_that_is_typed_elsewhere",
         ),
-        "part", "no chat and no MCP; of the workflows that words may name, only release and rollback are there",
+        "part", "of the workflows that words may name, only release and rollback are there",
     ),
     "INT-2": Requirement(
         "A schedule or an event starts a run, once a slot however many workers look; it stops at its checkpoint.",
@@ -85,6 +93,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "release/test_worker.py::test_a_missing_program_and_a_paused_product_are_refused_at_readiness",
             "tools/test_present.py::test_a_program_is_known_by_a_version_that_works",
             "tools/test_present.py::test_only_an_active_product_with_its_branch_and_both_environments_ships",
+            "cli/test_doctor_models.py::test_the_key_goes_where_the_base_branch_says_whatever_the_working_tree_does",
         ),
     ),
     # --- the workflow release ---------------------------------------------------------------------------------------
@@ -108,6 +117,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "render/test_timeline.py::test_what_a_failed_command_wrote_stands_under_the_refusal",
             "release/test_performance.py::test_a_performance_suite_that_fails_refuses_before_anything_is_made",
             "release/test_performance.py::test_a_performance_suite_that_passes_lets_the_release_through",
+            _CONSULT + "test_a_refused_run_is_explained_once_and_only_with_remedies_that_there_are",
         ),
     ),
     "REL-3": Requirement(
@@ -132,6 +142,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_edited_notes.py::test_a_persons_notes_are_taken_instead_of_the_drafted_and_the_evidence_says_whose_they_are",
             "tools/test_edited_notes.py::test_notes_that_cannot_be_taken_are_refused_with_file_and_line",
             "release/test_own_notes.py::test_edited_notes_survive_a_rerun_and_what_was_shown_is_what_is_published",
+            _COMPOSED + "test_an_agents_words_stand_beside_what_code_lists",
+            _COMPOSED + "test_what_an_agent_leaves_out_stays_where_it_was",
+            _COMPOSED + "test_an_entry_has_a_reference_that_the_template_would_show",
         ),
     ),
     "REL-5": Requirement(
@@ -155,6 +168,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _GATES, "guard/test_gates.py::test_policy_may_allow_a_suite_that_is_not_configured",
             _HARBOUR + "test_logs_are_scanned_for_rejected_texts",
             _HARBOUR + "test_drift_names_the_settings_that_differ_and_only_those", _SHIPS,
+            _CONSULT + "test_a_verdict_that_is_none_falls_back_to_the_scripted_one",
         ),
     ),
     "REL-8": Requirement(
@@ -182,6 +196,8 @@ REQUIREMENTS: dict[str, Requirement] = {
             _FAULTS, "guard/test_watch.py::test_the_error_rate_may_rise_by_its_points_and_no_further",
             "guard/test_watch.py::test_slower_answers_are_worse", _IMPOSSIBLE,
             "playbook/test_bad_input.py::test_a_spoilt_configuration_is_refused_at_its_line",
+            _CONSULT + "test_a_grave_severity_in_a_watch_asks_a_person_and_rolls_nothing_back",
+            _CONSULT + "test_users_are_asked_about_once_and_never_for_longer_than_until_the_next_look",
         ),
         "part", "user reports; the window has no default, it must be configured",
     ),
@@ -221,6 +237,9 @@ REQUIREMENTS: dict[str, Requirement] = {
             _FAULTS, _RELEASE + "test_a_mended_environment_is_gone_on_with",
             _RELEASE + "test_a_mended_commit_starts_a_run_that_supersedes_the_resting_one",
             _RELEASE + "test_a_rollback_that_fails_halts_and_escalates",
+            _CONSULT + "test_a_recommended_remedy_is_one_of_those_that_were_shown",
+            _CONSULT + "test_what_went_wrong_is_explained_on_the_way_back_when_production_is_good_again",
+            "guard/test_remedies.py::test_a_suite_that_failed_may_be_run_again_and_a_resume_runs_that_one_alone",
         ),
     ),
     # --- approvals --------------------------------------------------------------------------------------------------
@@ -302,8 +321,13 @@ REQUIREMENTS: dict[str, Requirement] = {
             "approvals/test_base.py::test_a_standing_approval_that_was_taken_back_opens_nothing",
             "approvals/test_terminals.py::test_what_is_no_terminal_approves_nothing_and_draws_no_word",
             "approvals/test_signed.py::test_a_call_that_only_says_it_was_signed_approves_nothing",
+            "mcp/test_eliciting.py::test_without_policy_nobody_is_asked",
+            "mcp/test_answers.py::test_a_tool_that_would_approve_does_not_exist",
+            "chat/test_model.py::test_a_hostile_model_starts_nothing_and_approves_nothing",
+            "chat/test_terminal.py::test_the_lines_of_a_pipe_are_answered_and_approve_nothing",
+            _MCP + "test_a_chat_ships_through_an_approval_that_is_typed_elsewhere",
         ),
-"part", "chat, web and MCP",
+"part", "web",
     ),
     # --- watch and rollback -----------------------------------------------------------------------------------------
     "APR-7": Requirement(
@@ -368,16 +392,58 @@ REQUIREMENTS: dict[str, Requirement] = {
             "playbook/test_bad_input.py::test_a_spoilt_persona_is_refused_at_its_line",
         ),
     ),
+    "AGT-2": Requirement(
+        "Handoffs are typed, along the edges that a role allows, three in a row at most, and on the record.",
+        (
+            _CONSULT + "test_a_question_is_handed_over_along_the_edges_of_the_roles",
+            _CONSULT + "test_a_question_is_handed_over_three_times_at_most_and_never_in_a_circle",
+            _CONSULT + "test_a_handoff_that_does_not_stand_is_none_and_the_answer_stays",
+            _HOSTILE + "test_whatever_a_model_says_the_laws_hold",
+        ),
+    ),
     "AGT-3": Requirement(
         "A verdict is go or hold and cites evidence that exists; a hold waits for a person, whose reason is an exception on the record.",
         (
             _ENGINE + "test_a_hold_keeps_the_ship_in_port_until_a_person_lifts_it",
             _ENGINE + "test_a_citation_that_does_not_exist_is_a_hold", _IMPOSSIBLE,
             "render/test_timeline.py::test_a_hold_says_why_and_how_it_is_lifted",
+            _CONSULT + "test_a_hold_may_cite_too_much_and_keeps_only_what_exists",
+            _CONSULT + "test_a_verdict_that_is_none_falls_back_to_the_scripted_one",
         ),
     ),
     "AGT-4": Requirement(
-        "A release ships without any model.", (_SHIPS,), "part", "models and recordings are not there to compare with",
+        "The same effects, arguments and shas without a model, with a helpful, lazy, wrong, slow or dead one, and from a recording.",
+        (
+            _SHIPS, _SAME, _EFFECTS + "test_a_hold_only_cuts_the_effects_short",
+            _EFFECTS + "test_a_release_that_goes_wrong_goes_wrong_in_the_same_way",
+            _HOSTILE + "test_every_scenario_of_the_server_leaves_the_effects_as_they_are",
+            "llm/test_recorded.py::test_a_release_replayed_in_another_world_comes_to_the_same_verdicts",
+            _AGENTKILL + "test_killed_at_any_moment_nothing_is_asked_again_that_was_answered",
+        ),
+    ),
+    "AGT-5": Requirement(
+        "Strangers' texts are fenced with where they are from, a role has one power at most, and notes name only what is in the release.",
+        (
+            _HOSTILE + "test_whatever_a_model_says_the_laws_hold",
+            _HOSTILE + "test_the_tools_of_a_persona_are_those_of_its_role_and_of_the_step",
+            "tools/test_briefs.py::test_what_strangers_wrote_stays_within_its_fence",
+            _COMPOSED + "test_words_that_say_more_than_they_may_are_refused_in_highlights",
+            _COMPOSED + "test_an_entry_has_a_reference_that_the_template_would_show",
+            "tools/test_slices.py::test_a_leaked_secret_is_withheld_and_the_lines_around_it_are_not",
+            "agents/test_looks.py::test_no_text_closes_a_fence_or_opens_one",
+        ),
+    ),
+    "AGT-6": Requirement(
+        "Tokens, money, turns and time have budgets of a step, a run and a day; the prefix can be cached; costs are told by run and agent.",
+        (
+            _CONSULT + "test_a_budget_that_is_spent_ends_the_conversation_and_nothing_else",
+            _CONSULT + "test_what_other_runs_used_up_today_counts",
+            _WIRE + "test_the_prefix_is_the_same_to_the_byte_in_all_turns_of_a_step_so_that_a_cache_hits",
+            "chat/test_words.py::test_the_journal_is_private_redacted_and_counts_the_replies_of_a_day",
+            "render/test_transcript.py::test_the_table_sums_what_each_agent_used_up_the_dearest_first",
+            "cli/test_explain.py::test_a_run_is_explained_with_the_question_the_answer_and_the_costs",
+            "chat/test_model.py::test_what_would_overrun_the_budget_of_the_day_is_not_asked",
+        ),
     ),
     # --- audit, surfaces --------------------------------------------------------------------------------------------
     "AUT-1": Requirement(
@@ -388,8 +454,11 @@ REQUIREMENTS: dict[str, Requirement] = {
             _VERIFY + "test_a_cut_tail_is_found_by_a_noted_head",
             "cli/test_status.py::test_verify_accepts_a_sound_ledger_and_a_known_head",
             "cli/test_status.py::test_verify_finds_an_edited_entry",
+            "cli/test_explain.py::test_a_run_is_explained_with_the_question_the_answer_and_the_costs",
+            _AGENTKILL + "test_killed_at_any_moment_nothing_is_asked_again_that_was_answered",
+            "ledger/test_sqlite.py::test_a_second_journal_of_this_process_takes_no_lock_off_the_first",
         ),
-        "part", "the head is anchored in no tag and no record; there are no model calls to record",
+        "part", "the head is anchored in no tag and no record",
     ),
     "AUT-4": Requirement(
         "Secrets that are held reach no log, ledger or report, in any common encoding.",
@@ -425,6 +494,20 @@ REQUIREMENTS: dict[str, Requirement] = {
             "render/test_timeline.py::test_colours_only_where_they_are_wanted",
         ),
     ),
+    "FACE-3": Requirement(
+        "A chat in the terminal and an MCP server start, follow and explain releases; neither can approve one.",
+        (
+            _CHAT + "test_a_release_and_its_way_back_from_the_first_question_to_the_last",
+            "chat/test_terminal.py::test_the_word_typed_under_the_card_approves_and_is_in_no_history",
+            "chat/test_terminal.py::test_a_word_that_was_drawn_reaches_no_model",
+            "chat/test_model.py::test_a_hostile_model_starts_nothing_and_approves_nothing",
+            "chat/test_words.py::test_the_transcript_of_the_page_is_of_the_chat_as_it_is_now",
+            _MCP + "test_a_chat_ships_through_an_approval_that_is_typed_elsewhere", _MCP + "test_a_chat_rolls_back",
+            "mcp/test_answers.py::test_there_are_tools_with_schemas_and_hints_and_none_approves",
+            "mcp/test_eliciting.py::test_a_person_approves_through_their_client_where_policy_allows_it",
+            "mcp/test_door.py::test_only_who_shows_the_token_comes_in",
+        ),
+    ),
     "FACE-6": Requirement(
         "People are told through apprise, ntfy, webhooks and files; one message is updated where the service can, and what was "
         "not delivered is on the record.",
@@ -453,6 +536,8 @@ REQUIREMENTS: dict[str, Requirement] = {
             _ATTACK,
             "attacks/test_hostile_texts.py::test_a_text_changes_no_effect_and_keeps_no_release_from_completing",
             "attacks/test_hostile_texts.py::test_a_release_of_a_hostile_repository_completes_and_does_what_the_plain_one_does",
+            _HOSTILE + "test_whatever_a_model_says_the_laws_hold",
+            _SAME,
         ),
     ),
     "I3": Requirement(
@@ -527,6 +612,8 @@ REQUIREMENTS: dict[str, Requirement] = {
             "attacks/test_secrets.py::test_a_release_in_which_everything_echoes_the_credentials_tells_nobody",
             "laws/test_effects.py::test_i08_no_form_of_a_held_secret_gets_through",
             "attacks/test_hostile_repository.py::test_the_doctor_asks_the_remote_without_running_anything_of_the_clone",
+            _HOSTILE + "test_a_held_secret_reaches_no_request_and_no_ledger",
+            "llm/test_anthropic.py::test_headers_that_the_process_environment_holds_go_nowhere",
         ),
     ),
     "I9": Requirement(
@@ -569,6 +656,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "attacks/test_hostile_texts.py::test_every_text_becomes_one_bounded_line_without_anything_raw",
             "render/test_card.py::test_notes_of_strangers_are_escaped_and_cannot_widen_the_card",
             "incidents/test_incidents.py::test_bybit_2025_the_approver_sees_another_summary_than_what_is_signed",
+            "mcp/test_answers.py::test_a_tool_that_would_approve_does_not_exist",
         ),
     ),
     "I14": Requirement(
@@ -580,6 +668,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             "guard/test_clearance.py::test_who_approves_what_they_started_leaves_an_exception_or_it_does_not_fold",
             "test_signatures.py::test_no_other_bytes_key_purpose_or_text_verifies",
             "approvals/test_terminals.py::test_what_was_pasted_is_not_typed",
+            "mcp/test_answers.py::test_a_tool_that_would_approve_does_not_exist",
         ),
     ),
     "I15": Requirement(
@@ -685,6 +774,7 @@ REQUIREMENTS: dict[str, Requirement] = {
             _KILL + "test_the_comparison_tells_an_effect_that_was_repeated",
             _ENGINE + "test_a_kill_within_the_rollback_is_survived_too",
             _ATTACK,
+            _AGENTKILL + "test_killed_at_any_moment_nothing_is_asked_again_that_was_answered",
         ),
     ),
     "I29": Requirement(
@@ -703,6 +793,15 @@ REQUIREMENTS: dict[str, Requirement] = {
             "ledger/test_contract.py::test_an_expired_lease_is_taken_over_and_the_stale_holder_writes_nothing",
             "test_lease_holder.py::test_a_holder_that_may_be_alive_keeps_its_lease",
             _ATTACK,
+        ),
+    ),
+    "I31": Requirement(
+        "What a model said is in the ledger before it is used, and no resume asks again for what was answered.",
+        (
+            _AGENTKILL + "test_killed_at_any_moment_nothing_is_asked_again_that_was_answered",
+            _AGENTKILL + "test_a_conductor_that_is_killed_among_its_agents_asks_nothing_again",
+            _CONSULT + "test_what_somebody_appends_at_any_moment_makes_nobody_ask_again",
+            _WIRE + "test_what_was_said_before_is_sent_again_as_it_was",
         ),
     ),
     "I32": Requirement(
@@ -725,11 +824,29 @@ REQUIREMENTS: dict[str, Requirement] = {
         ),
         "part", "it is not signed",
     ),
+    "I36": Requirement(
+        "Handoffs go along the edges of a role, for a known reason, on evidence that exists.",
+        (
+            _CONSULT + "test_a_handoff_that_does_not_stand_is_none_and_the_answer_stays",
+            _HOSTILE + "test_whatever_a_model_says_the_laws_hold",
+            "laws/test_agents.py::test_i36_a_question_is_handed_over_along_allowed_edges_with_a_known_reason_and_evidence",
+        ),
+    ),
     "I37": Requirement(
         "A persona's tools are a part of what its role may have, and none has more than one of untrusted input, secrets, state change.",
         (
             "playbook/test_persona.py::test_no_role_can_change_anything",
             "playbook/test_bad_input.py::test_a_spoilt_persona_is_refused_at_its_line",
+            _HOSTILE + "test_the_tools_of_a_persona_are_those_of_its_role_and_of_the_step",
+            "agents/test_looks.py::test_a_step_looks_again_only_at_what_it_rests_on_and_whoever_explains_trouble_at_all_that_was_looked_at",
+        ),
+    ),
+    "I38": Requirement(
+        "Budgets of tokens, money, turns and time are held by code; then the scripted agents go on, and the gates stay.",
+        (
+            _CONSULT + "test_a_budget_that_is_spent_ends_the_conversation_and_nothing_else",
+            _HOSTILE + "test_whatever_a_model_says_the_laws_hold",
+            "laws/test_agents.py::test_i38_what_models_use_up_is_bounded_and_then_the_scripted_agents_go_on",
         ),
     ),
     "I39": Requirement(
@@ -739,6 +856,8 @@ REQUIREMENTS: dict[str, Requirement] = {
             "tools/test_web.py::test_private_addresses_need_the_configurations_word",
             "tools/test_web.py::test_the_name_is_resolved_once_and_the_judged_address_is_the_one_connected_to",
             "tools/test_web.py::test_a_redirect_is_an_answer_not_an_instruction",
+            "mcp/test_door.py::test_only_its_own_names_reach_it",
+            "mcp/test_door.py::test_pages_of_other_sites_are_refused",
         ),
         "part", "there is no dashboard and no MCP server whose requests could be forged",
     ),

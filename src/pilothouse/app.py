@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.canonical import sha256_hex
-from pilothouse.errors import LeaseLost, RequestRefused
+from pilothouse.errors import LeaseLost, PilothouseError, RequestRefused
 from pilothouse.folder import FOLDER
 from pilothouse.guard.clearance import ACCOUNT
 from pilothouse.guard.state import RunState
@@ -118,7 +118,7 @@ class Pilothouse(Workspace):
             LedgerError: the ledger cannot be read or written.
         """
         from pilothouse.auditing import demand_genuine
-        from pilothouse.engine.advance import advance
+        from pilothouse.engine.advance import advance, explain
 
         state = self.find(run)
         with self._holding(state.started.product) as lease:
@@ -127,8 +127,32 @@ class Pilothouse(Workspace):
             demand_genuine(event for event in self.journal.read(state.started.product) if event.run == run)
             standing = advance(run, world)
         self._render_state_file()
-        self.tell_notices(standing.state)  # once the lease is given back: a slow service holds nobody up
-        return standing
+        # Once the lease is given back: a slow service or model holds nobody up.
+        self.tell_notices(standing.state)
+        explained = explain(standing, world)
+        if explained.state.head_seq != standing.state.head_seq:
+            self._render_state_file()
+        return explained
+
+    def why_scripted(self, run: str) -> str:
+        """Why a run's agents are scripted although pilothouse.yml names models; empty where they are not.
+
+        The base branch is asked, as the agents ask it, and only where models are named. Trouble is told, never raised.
+        """
+        from pilothouse import config
+        from pilothouse.render.text import safe
+
+        try:
+            state = self.find(run)
+            if config.parse(state.started.config_source, "pilothouse.yml").models is None:
+                return ""
+            thinking = self.world(state).thinking
+            if thinking is not None:
+                thinking.models()
+        except PilothouseError as trouble:
+            about = "docs/models.md" if trouble.reason_code == "model-credentials" else trouble.hint
+            return f"{safe(trouble.message)}, so every agent is scripted" + (f" ({safe(about)})" if about else "")
+        return ""
 
     def tell_notices(self, state: RunState) -> None:
         """Tell the configured services where a run stands, once each; trouble with them is recorded, never raised."""

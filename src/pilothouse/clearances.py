@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pilothouse import config
 from pilothouse.canonical import Json
 from pilothouse.errors import InvalidFile, RequestRefused, ToolFailed
-from pilothouse.guard.clearance import ACCOUNT, SIGNATURE, STANDING, Clearance, Requirement
+from pilothouse.guard.clearance import ACCOUNT, ELICITED, SIGNATURE, STANDING, Clearance, Requirement
 from pilothouse.guard.state import RunState
 from pilothouse.playbook.find import list_workflows, load_templates
 from pilothouse.settings import Configuration
@@ -54,6 +54,8 @@ def clearance(tools: Tools, state: RunState, checkpoint: str, path: str) -> Clea
     known = (ACCOUNT, SIGNATURE) if policy.policy.signature == "allow" else (SIGNATURE,)
     if policy.policy.scripted_approvals is not None and policy.policy.signature == "allow":
         known = (*known, STANDING)
+    if policy.policy.elicitation == "allow" and policy.policy.signature == "allow":
+        known = (*known, ELICITED)
     needed = policy.policy.approval
     requires = (Requirement(needed.group, needed.number, checkpoint), *_additional(tools, policy, state, base, path))
     starter = state.started.started_by
@@ -231,7 +233,7 @@ def known_as(cleared: Clearance, person: Person) -> str:
 
     An account is nobody's by bearing an approver's id: only the accounts that the base branch lists are theirs.
     """
-    if person.authentication != ACCOUNT:
+    if person.authentication not in (ACCOUNT, ELICITED):
         return person.identity  # who signs gives their id, and the key proves it
     listed = next((item.id for item in cleared.approvers if person.identity in item.accounts), None)
     if listed is not None:

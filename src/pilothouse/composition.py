@@ -99,9 +99,14 @@ def world_of(app: Workspace, run: str, started: Started, started_at: str) -> Wor
     def locks() -> bool:
         return locks_after_rollback(app, tools, started.product)
 
+    thinking = None
+    if configuration.models is not None and app.personas is None:
+        from pilothouse.thinking import Desk
+
+        thinking = Desk(app, lambda: in_force(app, tools, started.product), templates, run)
     return World(
-        journal=app.journal, tools=tools, personas=app.personas or ScriptedPersonas(), clock=app.clock,
-        workflow=workflow, configuration=configuration, chain=started.product, boundary=app.boundary,
+        journal=app.journal, tools=tools, thinking=thinking, personas=app.personas or ScriptedPersonas(),
+        clock=app.clock, workflow=workflow, configuration=configuration, chain=started.product, boundary=app.boundary,
         listen=app.listen, render_card=card, clearance=cleared,
         constraints=held, held_now=held_now, locks_after_rollback=locks,
     )  # fmt: skip

@@ -133,8 +133,16 @@ def _project(folder: Path, env: Mapping[str, str]) -> Iterator[Check]:
     writable = _writable(folder)
     yield writable
     yield _ledger(folder)
-    if writable.level == OK:  # comparing opens the ledger for writing
+    if writable.level == OK:  # comparing opens the ledger for writing, and reading the base branch keeps what it reads
         yield _state(folder)
+        yield from _models(folder, configuration, env)
+
+
+def _models(folder: Path, configuration: Configuration, env: Mapping[str, str]) -> Iterator[Check]:
+    if configuration.models is not None:
+        from pilothouse.doctor_models import examine_models
+
+        yield from examine_models(folder, configuration, env)
 
 
 def _playbook(folder: Path, configuration: Configuration) -> Iterator[Check]:

@@ -6,7 +6,8 @@ PilothouseError                 every failure that a person may see: reason code
 ├── RequestRefused       20     the request cannot start: busy product, nothing to release, wrong environment
 │   └── RunEnded         40     what a person did just now ended the run: ABORT, the third wrong word, an expiry
 ├── ToolFailed           20     a tool could not do its work; the engine turns it into a Failed or Refused event
-│   └── Unreachable      20     the other side did not answer; what it holds is unknown
+│   ├── Unreachable      20     the other side did not answer; what it holds is unknown
+│   └── ModelFailed      20     a model gave no whole reply; the scripted agent goes on, or the step waits
 └── LedgerError          50     the truth cannot be written or read; nothing may move
     ├── LedgerCorrupt    50     stored bytes do not verify, or are of a newer version
     ├── ImpossibleHistory 50    the events contradict each other
@@ -95,6 +96,16 @@ class ToolFailed(PilothouseError):
 
 class Unreachable(ToolFailed):
     """The other side did not answer, or only in part; the state it holds is unknown."""
+
+
+class ModelFailed(ToolFailed):
+    """A model gave no whole reply. Nothing that it may have begun to say is used.
+
+    The reason code is one of: ``model-unavailable`` (it did not answer in time, or was cut off: it may later),
+    ``model-refused-request`` (it will not answer this request), ``model-context-exceeded`` (the conversation is too
+    long for it), ``model-malformed`` (what came is not the protocol), ``model-credentials`` (who asks is not known),
+    ``recording-differs`` (a recording was asked something else).
+    """
 
 
 class LedgerError(PilothouseError):

@@ -95,6 +95,115 @@ class VerdictGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class Consulted:
+    """An agent is asked on a model.
+
+    ``about`` is what for: ``verdict``, ``draft``, ``advice`` (on trouble) or ``watch``. ``prefix`` is the digest of
+    persona and tools, ``prompt`` the question as put.
+    """
+
+    step: str
+    agent: str
+    about: str
+    model: str
+    prefix: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswered:
+    """One whole reply of a model, before anything is done with it.
+
+    ``tokens`` is what budgets count, ``cost`` is in millionths of a dollar, ``took`` in milliseconds.
+    """
+
+    step: str
+    turn: int
+    model: str
+    content: tuple[JsonObject, ...]
+    stop: str
+    usage: JsonObject
+    tokens: int
+    cost: int
+    took: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswered:
+    """What a tool that an agent called said, as the model is told it."""
+
+    step: str
+    turn: int
+    call: str
+    tool: str
+    arguments: JsonObject
+    result: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """No model answered so that it could be used, or a budget was spent: the scripted agent went on."""
+
+    step: str
+    agent: str
+    reason_code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMissed:
+    """No model answered, and policy lets the run wait for one (``models.outage: wait``). ``took`` milliseconds."""
+
+    step: str
+    agent: str
+    reason_code: str
+    message: str
+    took: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """What an agent says of trouble, or of users in a watch. It decides nothing: a person or the workflow chooses.
+
+    Attributes:
+        step: where the trouble is.
+        agent: who says it.
+        about: ``advice`` or ``watch``.
+        kind: ``flake``, ``failure``, ``environment``, ``data``, ``users`` or ``unknown``.
+        severity: ``none``, ``low``, ``medium``, ``high`` or ``critical``.
+        message: the explanation.
+        recommends: the id of one of the remedies that the workflow allows here, or empty.
+        plan: what to do in which order, or what to run again: one sentence each.
+        cites: evidence ids.
+        by: the model.
+    """
+
+    step: str
+    agent: str
+    about: str
+    kind: str
+    severity: str
+    message: str
+    recommends: str
+    plan: tuple[str, ...]
+    cites: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOff:
+    """An agent hands a question over, along an edge that its role allows (I36). ``refs`` are evidence ids."""
+
+    step: str
+    giver: str
+    receiver: str
+    reason_code: str
+    refs: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class HoldLifted:
     """A person lifted a hold: an exception on the record."""
 
@@ -431,7 +540,8 @@ class Ended:
 
 
 Fact: TypeAlias = (
-    Started | Observed | Judged | VerdictGiven | HoldLifted | Planned | Skipped | CheckpointOpened | CardVoided
+    Started | Observed | Judged | VerdictGiven | Consulted | ModelAnswered | ToolAnswered | FellBack
+    | ModelMissed | Advised | HandedOff | HoldLifted | Planned | Skipped | CheckpointOpened | CardVoided
     | WordDrawn | WordSpent | Approved | Rejected | CheckpointExpired | Intended | Done | Failed | Refused
     | Resumed | WatchOpened | Sampled | WatchClosed | Branched | Halted | Settled | Aborted | Superseded
     | Overridden | Allowed | Locked | Unlocked | Validated | Ended | Notified
@@ -440,7 +550,8 @@ Fact: TypeAlias = (
 _KINDS: dict[str, type[Fact]] = {
     kind.__name__: kind
     for kind in (
-        Started, Observed, Judged, VerdictGiven, HoldLifted, Planned, Skipped, CheckpointOpened, CardVoided,
+        Started, Observed, Judged, VerdictGiven, Consulted, ModelAnswered, ToolAnswered, FellBack,
+        ModelMissed, Advised, HandedOff, HoldLifted, Planned, Skipped, CheckpointOpened, CardVoided,
         WordDrawn, WordSpent,
         Approved, Rejected, CheckpointExpired, Intended, Done, Failed, Refused, Resumed, WatchOpened, Sampled,
         WatchClosed, Branched, Halted, Settled, Aborted, Superseded, Overridden, Allowed, Locked,

@@ -125,6 +125,87 @@ class Personas(Protocol):
         """A verdict on a step, given the evidence it reads (id to facts)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a reply cost, in tokens. ``input`` is what was neither read from a cache nor written into one."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to a model. ``system`` and ``tools`` are the stable prefix: the same bytes in every turn of a step.
+
+    Attributes:
+        model: the model's id, as the endpoint knows it.
+        system: texts, the persona first.
+        tools: ``{name, description, input_schema}``, and ``strict`` where the arguments are to be held to the schema.
+        messages: the conversation as the Messages API has it, from a user's message on.
+        answer: the JSON Schema of the structured final answer, or None.
+        max_tokens: of the reply, thinking included.
+        effort: ``low``, ``medium``, ``high``, or empty: as the model does by itself.
+        seconds: how long it may take, retries included; 0: as the adapter was told.
+    """
+
+    model: str
+    system: tuple[str, ...]
+    tools: tuple[Json, ...]
+    messages: tuple[Json, ...]
+    answer: Json | None
+    max_tokens: int
+    effort: str = ""
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One reply, whole: a reply that was cut off is none.
+
+    Attributes:
+        content: blocks as the Messages API takes them back: ``text``, ``tool_use`` ``{id, name, input}``, ``thinking``
+            and ``redacted_thinking`` (unchanged). A ``tool_use`` whose input was no JSON that this program holds (no
+            object, a fraction, an integer beyond 53 bits, a key that is not ASCII) has the input
+            ``{"malformed_input": why}``, and no tool takes that.
+        stop: end_turn, tool_use, max_tokens, pause_turn, refusal, model_context_window_exceeded or stop_sequence.
+        model: who answered, as the endpoint says.
+        usage: as the endpoint says; never negative.
+    """
+
+    content: tuple[Json, ...]
+    stop: str
+    model: str
+    usage: Usage
+
+
+def nobody_hears(_text: str) -> None:
+    """Where nobody reads along."""
+
+
+class Model(Protocol):
+    """A language model. Asking changes nothing in the world; what it says decides nothing by itself."""
+
+    def answer(self, ask: Ask, hear: Callable[[str], None] = nobody_hears) -> Answer:
+        """One turn.
+
+        Args:
+            ask: the request.
+            hear: is called with pieces of text as they come, for a person to read along; a piece that was heard may be
+                of a reply that then fails, so nothing else may be done with it.
+
+        Raises:
+            ModelFailed: there is no whole reply.
+        """
+
+    def count(self, ask: Ask) -> int:
+        """How many input tokens the request has, asked of the endpoint. Raises ModelFailed."""
+
+    def close(self) -> None:
+        """Give back what the adapter holds."""
+
+
 # Called with the name of each boundary of an act (before-intent, after-intent, after-apply, after-outcome) and the
 # step: the crash suite kills there, nobody else does anything there.
 Boundary = Callable[[str, str], None]

@@ -7,7 +7,7 @@ Durations are seconds (float); windows and ages whole seconds (int).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pilothouse.canonical import Json
 from pilothouse.model import Approver
@@ -243,6 +243,7 @@ class Policy:
     freezes: tuple[Freeze, ...] = ()
     override: Needed = Needed()
     lock_after_rollback: bool = True
+    elicitation: str = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,82 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonaModel:
+    """With which model a persona thinks. ``model`` empty: the default one; ``effort`` empty: the model's own.
+
+    ``max_tokens`` is of one reply, ``turns`` of one step.
+    """
+
+    model: str = ""
+    effort: str = ""
+    max_tokens: int = 8000
+    turns: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What models may use up. ``cost`` is in millionths of a US dollar; None: money is not counted."""
+
+    tokens: int
+    turns: int
+    seconds: int
+    cost: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a model costs: millionths of a US dollar for a million tokens, of each kind."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+
+    def cost(self, *, tokens_in: int, out: int, cache_read: int = 0, cache_write: int = 0) -> int:
+        """What so many tokens cost, in millionths of a US dollar, rounded up."""
+        parts = tokens_in * self.input + out * self.output + cache_read * self.cache_read
+        return -(-(parts + cache_write * self.cache_write) // 1_000_000)
+
+
+BUDGETS: Mapping[str, Budget] = {
+    "step": Budget(tokens=200_000, turns=12, seconds=300),
+    "run": Budget(tokens=2_000_000, turns=120, seconds=3600),
+    "day": Budget(tokens=10_000_000, turns=1200, seconds=86_400),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which models the personas think with.
+
+    Attributes:
+        provider: anthropic, bedrock, vertex or foundry.
+        base_url: another endpoint; empty: the provider's own.
+        profile: what that endpoint lacks (``llm/profiles.py``); empty: nothing.
+        key_variable: the variable that holds the key; only the model's client receives it.
+        model: the default model.
+        outage: what follows where no model answers: ``scripted`` or ``wait``.
+        budgets: of a ``step``, a ``run`` and a ``day``.
+        prices: by model id.
+    """
+
+    provider: str = "anthropic"
+    base_url: str = ""
+    profile: str = ""
+    key_variable: str = "ANTHROPIC_API_KEY"
+    model: str = "claude-sonnet-5"
+    outage: str = "scripted"
+    personas: Mapping[str, PersonaModel] = field(default_factory=dict)
+    budgets: Mapping[str, Budget] = field(default_factory=lambda: dict(BUDGETS))
+    prices: Mapping[str, Prices] = field(default_factory=dict)
+
+    def of(self, persona: str) -> PersonaModel:
+        """What a persona thinks with, its model named."""
+        chosen = self.personas.get(persona, PersonaModel())
+        return replace(chosen, model=chosen.model or self.model)
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """A whole pilothouse.yml: its products, policy, source text and path."""
 
@@ -310,3 +387,4 @@ class Configuration:
     approvers: tuple[Approver, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    models: Models | None = None  # None: every agent is scripted

@@ -17,7 +17,10 @@ from pilothouse.errors import (
     EXIT_WAITING,
     PilothouseError,
 )
+from pilothouse.events import fact_to_json
 from pilothouse.guard.state import RunState
+from pilothouse.render.advice import resting_advice
+from pilothouse.render.costs import Spending, by_agent
 from pilothouse.render.course import (
     Entry,
     Standing,
@@ -78,6 +81,7 @@ def run_json(state: RunState, times: Times | None = None) -> dict[str, Json]:
     events: dict[str, Json] = {"total": state.events}
     if times is not None:
         events |= dict(sorted(times.kinds.items()))
+    advice = resting_advice(state)
     return {
         "id": state.run,
         "product": state.started.product,
@@ -100,9 +104,21 @@ def run_json(state: RunState, times: Times | None = None) -> dict[str, Json]:
         "supersedes": state.started.supersedes,
         "superseded_by": state.superseded_by or None,
         "exceptions": list[Json](state.exceptions),
+        "advice": fact_to_json(advice) if advice else None,
+        "models": _models(state, times),
         "conductor": None,  # who looks at the lease, too, says here whether anybody is at work on the run
         "events": events,
     }
+
+
+def _models(state: RunState, times: Times | None) -> Json:
+    """What agents on models used up, by agent where the times are known; None where all were scripted."""
+    if not state.model_answers:
+        return None
+    whole = Spending.of(fact for _, fact in state.model_answers).as_json()
+    if times is not None:
+        whole["agents"] = [{"agent": name, **part.as_json()} for name, part in by_agent(times.said)]
+    return whole
 
 
 def _at(state: RunState) -> Entry | None:

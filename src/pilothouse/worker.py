@@ -19,6 +19,7 @@ from pilothouse.app import Pilothouse
 from pilothouse.canonical import Json
 from pilothouse.errors import EXIT_BUG, EXIT_DONE, PilothouseError, RequestRefused
 from pilothouse.events import Event
+from pilothouse.guard.fold_consultations import UNAVAILABLE
 from pilothouse.guard.state import RunState
 from pilothouse.model import Person
 from pilothouse.render.course import held, open_checkpoint, state_name
@@ -208,7 +209,8 @@ class Worker:
                 return
             app.tell_notices(state)  # what people did elsewhere, and what a killed conductor did not come to
             why = due(state, app.clock.now())
-            if why and self._quiet.get(state.run) != state.head_seq:
+            resting = self._patient.get(state.run, app.clock.now()) > app.clock.now()
+            if why and not resting and self._quiet.get(state.run) != state.head_seq:
                 yield self._advance(app, state, why)
             elif (until := next_look(state)) is not None and not state.over:
                 yield Outcome(product, state.run, "waits", "watch", state_name(state), until=until.isoformat())
@@ -224,9 +226,11 @@ class Worker:
         except PilothouseError as error:
             return _failed(product, run, error)
         after, waits = standing.state, standing.wait
-        if waits is not None and waits.reason_code != "watch":
-            self._quiet[run] = after.head_seq
         until = next_look(after)
+        if waits is not None and waits.reason_code == UNAVAILABLE and waits.until:
+            until = self._patient[run] = datetime.fromisoformat(waits.until)  # nobody is awaited but a model
+        elif waits is not None and waits.reason_code != "watch":
+            self._quiet[run] = after.head_seq
         return Outcome(
             product, run, "advanced", why, state_name(after), waits.reason_code if waits else "",
             waits.message if waits else "", until.isoformat() if until else "",

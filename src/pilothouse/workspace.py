@@ -16,10 +16,11 @@ from pilothouse.folder import FOLDER, own_folder
 from pilothouse.guard.fold import fold
 from pilothouse.guard.product import ProductState, fold_product
 from pilothouse.guard.state import RunState
-from pilothouse.ports import Boundary, Clock, Journal, Personas
+from pilothouse.ports import Boundary, Clock, Journal, Model, Personas
 
 if TYPE_CHECKING:
     from pilothouse.redaction import Redactor
+    from pilothouse.settings import Models
 
 
 class SystemClock:
@@ -74,6 +75,7 @@ class Workspace:
     boundary: Boundary = _nothing
     personas: Personas | None = None
     _journal: Journal | None = None
+    _model: tuple[Models, Model] | None = None
 
     # --- the ledger ---------------------------------------------------------------------------------------------
 
@@ -98,8 +100,23 @@ class Workspace:
 
         return redactor(self.project, self.environ)
 
+    def model(self, models: Models) -> Model:
+        """The model that a configuration names: one client as long as the project is open."""
+        from pilothouse.thinking import model_of
+
+        if self._model is None or self._model[0] != models:
+            self._forget_model()
+            self._model = models, model_of(models, self.environ, self.redactor())
+        return self._model[1]
+
+    def _forget_model(self) -> None:
+        if self._model is not None:
+            self._model[1].close()
+            self._model = None
+
     def close(self) -> None:
         """Give back what is held."""
+        self._forget_model()
         if self._journal is not None:
             self._journal.close()
             self._journal = None

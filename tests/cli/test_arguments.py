@@ -86,7 +86,13 @@ def test_every_command_says_how_its_answer_comes_as_json() -> None:
     assert len(helps) > 20
     for path, text in helps.items():
         examples = [row.strip() for row in text.split("\n") if row.strip().endswith(" --json")]
-        if path in ("pilothouse approve", "pilothouse unlock", "pilothouse validate"):
+        if path in (
+            "pilothouse approve",
+            "pilothouse chat",
+            "pilothouse mcp",
+            "pilothouse unlock",
+            "pilothouse validate",
+        ):
             assert "with --json it is refused" in text
         else:
             assert [row for row in examples if row.startswith(path)], path

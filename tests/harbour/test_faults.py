@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -216,6 +217,17 @@ def test_a_push_can_land_after_its_client_was_cut_off(up: Up) -> None:
     until(lambda: eyes.remote("refs/heads/deploy/production") == sha)
     until(lambda: eyes.deployed("production") == f"1.4.0 {sha}")
     assert eyes.run("git", "fsck", "--connectivity-only", cwd=eyes.world.origin).returncode == 0
+
+
+def test_hardly_anybody_visits_where_traffic_is_thin(up: Up) -> None:
+    eyes = up("thin-traffic")
+
+    def served(environment: str) -> int:
+        return int(re.search(r'code="200"} (\d+)', eyes.get(environment, "/metrics")[1])[1])  # type: ignore[index]
+
+    before = served("production")
+    until(lambda: served("staging") > 10)  # its customers come, five a second
+    assert served("production") - before <= 1
 
 
 # The sandbox's list of faults (interfaces), and those of them that wait for parts that are not built yet.

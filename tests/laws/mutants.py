@@ -40,6 +40,7 @@ class Later:
 _GUARD, _ENGINE, _TOOLS = "src/pilothouse/guard/", "src/pilothouse/engine/", "tools/pilothouse_tools/"
 _EFFECTS, _APPROVALS = "test_effects.py::", "test_approvals.py::"
 _RELEASES, _CRASHES, _PEOPLE = "test_releases.py::", "test_crashes.py::", "test_people.py::"
+_AGENTS = "test_agents.py::"
 
 LAWS: dict[str, Law] = {
     "I1": Law(
@@ -278,8 +279,8 @@ LAWS: dict[str, Law] = {
         "What an agent said is journalled whole before it is used, and never asked again.",
         _CRASHES + "test_i31_what_an_agent_said_is_written_down_whole_and_never_asked_again",
         _ENGINE + "steps.py",
-        "    log.append(VerdictGiven(step.id, step.agent, given.answer, given.reasons, given.cites, given.by))",
-        "    log.append(VerdictGiven(step.id, step.agent, given.answer, (), given.cites, given.by))",
+        "    return VerdictGiven(step.id, step.agent, given.answer, given.reasons, given.cites, given.by)",
+        "    return VerdictGiven(step.id, step.agent, given.answer, (), given.cites, given.by)",
         "why an agent said so is lost",
     ),
     "I32": Law(
@@ -306,6 +307,14 @@ LAWS: dict[str, Law] = {
         "            if entry.prev not in (prev, stored_prev) and seq != last_seq + 1:",
         "an entry that was written anew with its hash is not found",
     ),
+    "I36": Law(
+        "Handoffs are typed, along allowed edges only, on evidence that exists, three in a row at most.",
+        _AGENTS + "test_i36_a_question_is_handed_over_along_allowed_edges_with_a_known_reason_and_evidence",
+        _GUARD + "handoff.py",
+        "    if receiver == giver or receiver not in edges:",
+        "    if receiver == giver:",
+        "an agent hands over to whom it likes",
+    ),
     "I37": Law(
         "A persona reads and drafts, never acts, and has at most one of untrusted input, secrets and state change.",
         _PEOPLE + "test_i37_a_role_reads_and_drafts_and_has_at_most_one_power",
@@ -313,6 +322,14 @@ LAWS: dict[str, Law] = {
         "    if len(declared) > 1:",
         "    if len(declared) > 2:",
         "two powers are allowed",
+    ),
+    "I38": Law(
+        "Tokens, money, turns and time of models are bounded by code; then the scripted agents go on.",
+        _AGENTS + "test_i38_what_models_use_up_is_bounded_and_then_the_scripted_agents_go_on",
+        _GUARD + "budget.py",
+        "            if limit is not None and getattr(known, name) >= limit:",
+        "            if limit is not None and getattr(known, name) > limit:",
+        "one more turn is asked for when a budget is spent",
     ),
     "I39": Law(
         "Health is asked for only at addresses that the configuration may mean (Host, session and CSRF: with the dashboard).",
@@ -339,12 +356,5 @@ LATER: dict[str, Later] = {
     "I35": Later(
         "Each commit of main and each deployment has exactly one record or a listed exception.",
         "records on a compliance branch are not built yet; the audit reads the ledger alone",
-    ),
-    "I36": Later(
-        "Handoffs are typed and only along allowed edges.", "no agent hands over yet; a persona's edges are only linted"
-    ),
-    "I38": Later(
-        "Token, cost, turn and time budgets in code.",
-        "no model is asked yet: the scripted agents have no budget to spend",
     ),
 }

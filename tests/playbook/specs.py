@@ -36,6 +36,10 @@ def _act(
 
 _OBSERVE = (
     ("git.contents", "from:sha to:sha", "commits:integer features:object pulls:object"),
+    ("git.diff", "from:sha to:sha path?:text line?:integer", "text:text lines:integer next:integer"),
+    ("git.grep", "sha:sha text:text path?:text", "matches:object more:flag"),
+    ("git.list", "sha:sha path?:text", "entries:object more:flag"),
+    ("git.read", "sha:sha path:text line?:integer", "text:text lines:integer next:integer"),
     ("git.touched", "from:sha to:sha", "ci:names policy:names prompts:names lock_files:names destructive_sql:names"),
     ("git.secrets", "from:sha to:sha live?:sha", "complete:flag count:integer findings:object allowed:names scanners:names skipped:names"),
     ("forge.ci", "sha:sha", "sha:sha checks:object complete:flag"),

@@ -70,14 +70,25 @@ def test_every_brief_renders_with_and_without_evidence(brief: str) -> None:
             "to_sha": "b" * 40,
             "version": "1.4.0",
         },
-        "step": {"id": "ready", "agent": "release-manager"},
-        "evidence": [{"id": "e-001", "step": "ci", "tool": "forge.ci", "summary": "CI 6/6 green"}],
+        "step": {"id": "ready", "agent": "release-manager", "title": "Ready?"},
+        "evidence": [
+            {
+                "id": "e-001",
+                "step": "ci",
+                "tool": "forge.ci",
+                "sha": "b" * 40,
+                "at": "2026-11-21T09:00:00",
+                "summary": "CI 6/6 green",
+                "facts": "<facts>",
+            }
+        ],
         "gates": [{"gate": "ci-green", "passed": False, "message": "unit failed"}],
     }
     assert f"briefs/{brief}.md.j2" in TEMPLATES
     text = render(load_templates(), f"briefs/{brief}.md.j2", values)
-    assert "- e-001 (ci, forge.ci): CI 6/6 green\n" in text
-    assert "- ci-green: FAILED: unit failed\n" in text
+    told = '<data id="e-001" from="forge.ci" trust="none">CI 6/6 green</data>\n<facts>\n'
+    assert f"- e-001 (ci, forge.ci, {'b' * 40}, 2026-11-21T09:00:00): {told}" in text
+    assert '- ci-green: FAILED: <data from="ci-green" trust="none">unit failed</data>\n' in text
     assert "acme" in text
     bare = render(load_templates(), f"briefs/{brief}.md.j2", {**values, "evidence": [], "gates": []})
     assert "none: that alone is a hold" in bare

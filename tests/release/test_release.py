@@ -103,6 +103,7 @@ ENDS = {
     "production-deploy-fails": ("rolled-back", None, "1.3.0"),
     "production-unhealthy": ("rolled-back", "unhealthy", "1.3.0"),
     "production-errors": ("rolled-back", None, "1.3.0"),  # by the watch, or by the smoke tests on a slow machine
+    "thin-traffic": ("rolled-back", None, "1.3.0"),
     "main-diverged": ("waiting", "plan-changed", "1.3.0"),
     "main-moves-after-deploy": ("done", None, "1.4.0"),
     "main-conflicts-after-deploy": ("halted", "merge-conflict", "1.4.0"),

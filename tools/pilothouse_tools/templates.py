@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ _ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const, nodes.For,
     nodes.If, nodes.CondExpr, nodes.Filter, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not,
 )  # fmt: skip
-_FILTERS = ("markdown", "one_line", "visible", "length", "plural")
+_FILTERS = ("fenced", "markdown", "one_line", "visible", "length", "plural")
+_FENCE = re.compile(r"[<＜﹤](?=[\s/／]*data)", re.IGNORECASE)
+_ODD = re.compile(r"[^\w.:-]")
 
 
 @lru_cache(maxsize=1)
@@ -31,9 +34,18 @@ def _environment() -> ImmutableSandboxedEnvironment:
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     made.filters = {
-        "markdown": text.markdown, "one_line": text.one_line, "visible": text.visible, "length": len, "plural": _plural,
+        "fenced": _fenced, "markdown": text.markdown, "one_line": text.one_line, "visible": text.visible,
+        "length": len, "plural": _plural,
     }  # fmt: skip
     return made
+
+
+def _fenced(words: str, source: str, identity: str = "") -> str:
+    """A stranger's words as data in a prompt, with where they are from; what would close the fence is made harmless."""
+    known = f' id="{_ODD.sub("_", identity)}"' if identity else ""
+    inner = _FENCE.sub("&lt;", text.visible(words))
+    edge = "\n" if "\n" in inner else ""
+    return f'<data{known} from="{_ODD.sub("_", source)}" trust="none">{edge}{inner}{edge}</data>'
 
 
 def _plural(number: int, word: str, words: str = "") -> str:

@@ -54,6 +54,10 @@ def _say_how_to_read_it_by_code() -> None:
             command.epilog = f"\b\nFor scripts, one JSON object a line on standard output:\n  {called} --json"
         if path == "approve":
             command.epilog = "\b\nNot for scripts: with --json it is refused, since a person types the word."
+        if path == "chat":
+            command.epilog = "\b\nNot for scripts: with --json it is refused; a pipe's lines are answered as text."
+        if path == "mcp":
+            command.epilog = "\b\nNot for scripts: with --json it is refused, since its protocol is JSON-RPC."
 
 
 def every_command() -> Iterator[tuple[str, CommandInfo]]:

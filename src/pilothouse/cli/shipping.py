@@ -54,6 +54,9 @@ def start(
     if approvals:
         demand_named(app, request.product, approvals)  # before the run starts and holds the product
     run = app.start(request, who)
+    scripted = "" if surface.quiet else app.why_scripted(run)
+    if scripted:
+        surface.aside().write([line((f" {scripted}", Tone.DIM)), BLANK])
     if detach:
         return _detached(surface, app, run, approvals, command)
     return follow(surface, app, run, approvals=approvals, command=command)

@@ -308,16 +308,71 @@ def worker(
 
 
 @app.command()
-def explain(ctx: typer.Context, code: Annotated[str, typer.Argument(metavar="CODE")]) -> int:
-    """What a reason code means and what to do.
+def mcp(
+    ctx: typer.Context,
+    http: Annotated[bool, typer.Option("--http", help="Streamable HTTP instead of standard input and output.")] = False,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: any that is free.")] = 8765,
+    token_variable: Annotated[
+        str, typer.Option("--token-variable", metavar="NAME", help="The variable that holds the clients' token.")
+    ] = "PILOTHOUSE_MCP_TOKEN",  # noqa: S107 - a name, not a token
+    name: Annotated[
+        list[str] | None, typer.Option("--name", metavar="HOST", help="By which clients call it, too; repeatable.")
+    ] = None,
+) -> int:
+    """Serve an agent chat: it starts and watches releases, and can approve none.
+
+    \b
+    Examples:
+      pilothouse mcp
+      pilothouse mcp --http --port 8765
+    """
+    from pilothouse.cli import serving
+
+    return serving.serve(
+        ctx.obj, http=http, host=host, port=port, token_variable=token_variable, names=tuple(name or ())
+    )
+
+
+@app.command()
+def chat(ctx: typer.Context) -> int:
+    """Talk: order a release in plain words, ask where it stands, approve at its card.
 
     \b
     Example:
+      pilothouse chat
+    """
+    from pilothouse.cli import chatting
+
+    return chatting.chat(ctx.obj)
+
+
+@app.command()
+def explain(
+    ctx: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN|CODE]", help="A run's id, or a reason code; default: the open run.", show_default=False
+        ),
+    ] = "",
+    step: Annotated[str, typer.Option("--step", metavar="STEP", help="Only what was said at this step.")] = "",
+    agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Only this agent, and its steps.")] = "",
+    full: Annotated[
+        bool, typer.Option("--full", help="Questions, replies and results whole, with the model's thinking.")
+    ] = False,
+) -> int:
+    """Who said what on which evidence, and why a run went or stopped; or a reason code.
+
+    \b
+    Examples:
+      pilothouse explain r-2026-11-21-01
+      pilothouse explain r-2026-11-21-01 --step staging-signoff --full
       pilothouse explain ci-red
     """
-    from pilothouse.cli import looking
+    from pilothouse.cli import explaining
 
-    return looking.explain(ctx.obj, code)
+    return explaining.explain(ctx.obj, what, step=step, agent=agent, full=full)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pilothouse.config import shapes
+from pilothouse.config import models, shapes
 from pilothouse.config.policy import Needed, Policy
 from pilothouse.config.scalars import looks_secret
 from pilothouse.config.triggers import PhaseReached
@@ -54,6 +54,7 @@ def faults(configuration: shapes.Configuration) -> Iterator[Fault]:
     yield from _people(configuration)
     yield from _held(configuration)
     yield from _started_alone(configuration)
+    yield from _models(configuration)
 
 
 def _named(product: shapes.Product) -> list[tuple[str, shapes.Environment]]:
@@ -316,3 +317,20 @@ def _held(configuration: shapes.Configuration) -> Iterator[Fault]:
                 yield Fault((*here, "products", number), f"there is no product '{name}'", f"products: {known}")
     for name, product in configuration.products.items():
         yield from _repeated([item.id for item in product.manual_checks], ("products", name, "manual_checks"))
+
+
+def _models(configuration: shapes.Configuration) -> Iterator[Fault]:
+    """A model's client gets its own key, and nobody else's."""
+    if configuration.models is None:
+        return
+    variable = configuration.models.key_variable
+    for name, product in configuration.products.items():
+        named = [product.remote_token, *(product.forge.credentials if product.forge else ())]
+        named += [item for _, environment in _named(product) for item in environment.credentials]
+        named += [getattr(notice, "url_variable", None) for notice in product.notify]
+        if variable in named:
+            hint = "a model's key is a variable of its own"
+            yield Fault(("models", "key_variable"), f"{variable} is a credential of the product '{name}'", hint)
+    yield from (
+        Fault(("models", *place), message, hint) for place, message, hint in models.faults(configuration.models)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pilothouse import settings
 from pilothouse.canonical import Json
-from pilothouse.config import shapes
+from pilothouse.config import models, shapes
 from pilothouse.config.policy import Needed
 from pilothouse.model import Approver
 
@@ -39,14 +39,16 @@ def configuration(shape: shapes.Configuration, source: str, path: str) -> settin
         ),
         override=_needed(shape.policy.override or shape.policy.approval),
         lock_after_rollback=shape.policy.lock_after_rollback,
+        elicitation=shape.policy.elicitation,
     )
     approvers = tuple(
         Approver(item.id, tuple(item.groups), tuple(item.accounts), item.ssh_key or "", item.name, item.email)
         for item in shape.approvers
     )
     seen = {name: visible(product) for name, product in products.items()}
+    thinking = models.frozen(shape.models) if shape.models else None
     return settings.Configuration(
-        products, shape.workflow, policy, source, path, seen, approvers, _schedules(shape), _triggers(shape)
+        products, shape.workflow, policy, source, path, seen, approvers, _schedules(shape), _triggers(shape), thinking
     )
 
 

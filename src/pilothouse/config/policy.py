@@ -124,3 +124,7 @@ class Policy(Shape):
     unconfigured_suites: Literal["refuse", "allow"] = Field(
         default="refuse", description="what a suite that is not configured means at a gate"
     )
+    elicitation: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="allow: a word counts, too, that an agent chat's client says its person typed (docs/agent-chat.md)",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,6 +14,7 @@ class Shape(BaseModel):
     """A mapping of pilothouse.yml."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    may_be_null: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod
@@ -23,7 +24,7 @@ class Shape(BaseModel):
             if key not in cls.model_fields:
                 raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "known": list(cls.model_fields)})
             # `forge:` with nothing behind it is a slip of the editor, never the wish to have none.
-            if value is None:
+            if value is None and key not in cls.may_be_null:
                 raise PydanticCustomError("empty_key", "empty key", {"key": key})
         return data
 

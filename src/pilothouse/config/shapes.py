@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from pilothouse.config.models import Models
 from pilothouse.config.policy import Approver, ManualCheck, Policy
 from pilothouse.config.scalars import (
     Argv,
@@ -299,6 +300,7 @@ class Product(Shape):
 class Configuration(Shape):
     """pilothouse.yml: the products of a project, and its policy."""
 
+    may_be_null: ClassVar[frozenset[str]] = frozenset({"models"})  # said aloud: no model
     version: Literal[1] = Field(description="the format's version")
     workflow: Name = Field(default="release", description="what `pilothouse ship` starts")
     products: dict[Name, Product] = Field(min_length=1, description="what ships, by name")
@@ -307,4 +309,7 @@ class Configuration(Shape):
     schedules: list[Schedule] = Field(default_factory=list, description="runs that a clock starts (pilothouse worker)")
     events: list[Annotated[MilestoneClosed | PhaseReached, Field(discriminator="on")]] = Field(
         default_factory=list, description="runs that an event starts (pilothouse worker)"
+    )
+    models: Models | None = Field(
+        default=None, description="with which models the agents think; without it, or null: they are scripted"
     )

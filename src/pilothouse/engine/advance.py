@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pilothouse.canonical import Json
+from pilothouse.engine import agents
 from pilothouse.engine.checkpoint import open_checkpoint, void_if_changed
 from pilothouse.engine.perform import look_back, perform
 from pilothouse.engine.plan import applies, compile_plan
-from pilothouse.engine.steps import evidence_for, observe, other_blockers, record_findings, verdict
+from pilothouse.engine.steps import (
+    arguments_of,
+    evidence_for,
+    observe,
+    other_blockers,
+    record_findings,
+    scripted_verdict,
+    seen_as,
+)
 from pilothouse.engine.watch import watch
-from pilothouse.engine.world import Log, World, bound_of
+from pilothouse.engine.world import Log, World, bound_of, no_lease
 from pilothouse.errors import ChainMoved, ToolFailed
 from pilothouse.events import (
     PRODUCT_LINE,
@@ -61,6 +71,28 @@ def advance(run: str, world: World) -> Standing:
             continue
         if wait is not None:
             return Standing(log.state, wait)
+
+
+def explain(standing: Standing, world: World) -> Standing:
+    """Let agents say what they make of the trouble that a run rests with, or is held for; once.
+
+    Called without the product's lease: whoever does something about the trouble need not wait for it, and ends it.
+
+    Raises:
+        LedgerError: the ledger cannot be read or written.
+    """
+    if world.thinking is None or standing.state.over:
+        return standing
+    world.lease = no_lease
+    log = Log.open(world, standing.state.run)
+    try:
+        if log.state.refused or log.state.halted:
+            _explain_rest(log)
+        elif standing.wait is not None and standing.wait.reason_code == "hold":
+            _explain_hold(log, standing.wait)
+    except ChainMoved:
+        log.refresh()  # somebody does something about it
+    return replace(standing, state=log.state)
 
 
 def _one(log: Log) -> Wait | None:
@@ -134,10 +166,12 @@ def _wait(log: Log, step: Step, wait: Wait) -> Wait | None:
 
 def _do(log: Log, step: Step, permit: Permit, decision: Decision) -> Wait | None:
     match step.kind:
-        case Kind.OBSERVE | Kind.DRAFT:
+        case Kind.OBSERVE:
             observe(log, step)
+        case Kind.DRAFT:
+            return _draft(log, step)
         case Kind.VERDICT:
-            verdict(log, step)
+            return _verdict(log, step)
         case Kind.CHECKPOINT:
             return _at_checkpoint(log, step.id)
         case Kind.WATCH:
@@ -145,6 +179,61 @@ def _do(log: Log, step: Step, permit: Permit, decision: Decision) -> Wait | None
         case Kind.ACT:
             _act(log, step, permit, decision)
     return None
+
+
+def _verdict(log: Log, step: Step) -> Wait | None:
+    reads = [log.state.evidence[name] for name in step.reads if name in log.state.evidence]
+    given = agents.verdict(log, step, reads, scripted_verdict(log, step, reads))
+    if isinstance(given, Wait):
+        return given
+    log.append(*given)
+    return None
+
+
+def _draft(log: Log, step: Step) -> Wait | None:
+    _explain_way_back(log)
+    arguments = arguments_of(log, step)
+    drafted = agents.draft(log, step, arguments, log.world.tools.observe(step.target, arguments))
+    if isinstance(drafted, Wait):
+        return drafted
+    facts, text = drafted
+    log.append(*facts, seen_as(log, step, arguments, text))
+    return None
+
+
+def _explain_rest(log: Log) -> None:
+    """What an agent makes of the trouble that a run rests with."""
+    trouble = log.state.refused or log.state.halted
+    if trouble is None or log.state.over:
+        return
+    step = next((item for item in log.world.workflow.every_step() if item.id == trouble.step), None)
+    if step is None:
+        return
+    detail = trouble.detail if isinstance(trouble, Refused) else ""
+    agents.counsel(log, step, _trouble_told(trouble.reason_code, trouble.message, trouble.hint, detail))
+
+
+def _explain_way_back(log: Log) -> None:
+    """What an agent makes of the failure that a run goes back from: after production is good again, for the record."""
+    branched = log.state.branched
+    if branched is not None and log.state.branch != MAIN:
+        step = log.world.workflow.step(branched.at_step)
+        agents.counsel(log, step, _trouble_told(branched.reason_code, branched.message, "", ""))
+
+
+def _explain_hold(log: Log, wait: Wait) -> None:
+    """What an agent makes of a hold that code put, or that was handed over to it."""
+    step = next_step(log.world.workflow, log.state)
+    if step is None:
+        return
+    verdict = log.state.verdicts.get(step.id)
+    passed = any(item.step == step.id for item in log.state.handoffs)
+    if wait.reason_code == "hold" and verdict is not None and (passed or verdict.by == "guard"):
+        agents.counsel(log, step, _trouble_told("hold", wait.message, "", ""))
+
+
+def _trouble_told(code: str, message: str, hint: str, detail: str) -> dict[str, Json]:
+    return {"reason_code": code, "message": message, "hint": hint, "detail": detail}
 
 
 def _act(log: Log, step: Step, permit: Permit, decision: Decision) -> None:

@@ -6,12 +6,12 @@ from pilothouse.canonical import Json
 from pilothouse.engine.plan import applies
 from pilothouse.engine.world import Log, bound_of, evidence_fact, look_up
 from pilothouse.errors import ToolFailed
-from pilothouse.events import Judged, VerdictGiven
+from pilothouse.events import Judged, Observed, VerdictGiven
 from pilothouse.guard.decide import gates_of
 from pilothouse.guard.gates import evidence_of, judge, to_look_again
 from pilothouse.guard.references import Unresolved, resolve
-from pilothouse.guard.state import MAIN, is_complete
-from pilothouse.model import Finding, Kind, Step, Verdict
+from pilothouse.guard.state import MAIN, Evidence, is_complete
+from pilothouse.model import Finding, Kind, Observation, Step, Verdict
 
 
 def arguments_of(log: Log, step: Step) -> dict[str, Json]:
@@ -35,7 +35,12 @@ def observe(log: Log, step: Step) -> None:
     """
     arguments = arguments_of(log, step)
     seen = log.world.tools.observe(step.target, arguments)
-    log.append(evidence_fact(log, step.id, step.target, _recorded(arguments), seen.facts, seen.sha, seen.summary))
+    log.append(seen_as(log, step, arguments, seen))
+
+
+def seen_as(log: Log, step: Step, arguments: dict[str, Json], seen: Observation) -> Observed:
+    """What a step's tool said, as evidence."""
+    return evidence_fact(log, step.id, step.target, _recorded(arguments), seen.facts, seen.sha, seen.summary)
 
 
 def _recorded(arguments: dict[str, Json]) -> dict[str, Json]:
@@ -96,12 +101,11 @@ def record_findings(log: Log, step: Step, findings: tuple[Finding, ...]) -> None
         log.append(*fresh)
 
 
-def verdict(log: Log, step: Step) -> None:
-    """Let the step's agent give its verdict on the evidence it reads; a citation that does not exist is refused."""
-    reads = [log.state.evidence[name] for name in step.reads if name in log.state.evidence]
+def scripted_verdict(log: Log, step: Step, reads: list[Evidence]) -> VerdictGiven:
+    """The verdict without a model, on the evidence it reads; a citation that does not exist is refused."""
     given = log.world.personas.verdict(step, {item.id: item.facts for item in reads})
     given = _checked(given, {item.id for item in reads})
-    log.append(VerdictGiven(step.id, step.agent, given.answer, given.reasons, given.cites, given.by))
+    return VerdictGiven(step.id, step.agent, given.answer, given.reasons, given.cites, given.by)
 
 
 def _checked(given: Verdict, known: set[str]) -> Verdict:

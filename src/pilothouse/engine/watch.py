@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from pilothouse.canonical import Json
+from pilothouse.engine import agents
 from pilothouse.engine.steps import arguments_of, facts_of
 from pilothouse.engine.world import Log, ends_at, iso
 from pilothouse.errors import ToolFailed
@@ -33,9 +34,20 @@ def watch(log: Log, step: Step) -> Wait | None:
     pause = timedelta(milliseconds=every if isinstance(every, int) else 1000)
     if known.samples:
         due = datetime.fromisoformat(known.samples[-1][0]) + pause
-        if now < min(due, datetime.fromisoformat(known.opened.ends_at)):
+        due = min(due, datetime.fromisoformat(known.opened.ends_at))
+        if now < due:
+            _ask_how_users_are(log, step, due)
             return Wait("watch", known.last.message if known.last else "watching", iso(due))
     return _sample(log, step, pause)
+
+
+def _ask_how_users_are(log: Log, step: Step, due: datetime) -> None:
+    """Between two looks of the second half, while nothing is due: an agent may say what numbers do not."""
+    opened = log.state.watches[step.id].opened
+    began, ends = datetime.fromisoformat(log.state.watches[step.id].opened_at), datetime.fromisoformat(opened.ends_at)
+    if log.world.now() - began >= (ends - began) / 2:
+        samples: list[Json] = [dict(sample) for _, sample in log.state.watches[step.id].samples]
+        agents.observe_users(log, step, samples, due)
 
 
 def _sample(log: Log, step: Step, pause: timedelta) -> Wait | None:
@@ -54,6 +66,8 @@ def _sample(log: Log, step: Step, pause: timedelta) -> Wait | None:
     sampled = Sampled(step.id, log.evidence_id(), facts, outcome, message)
     if outcome not in {"worse", "no-data"} and not ended:
         log.append(sampled)
+        due = min(now + pause, datetime.fromisoformat(known.opened.ends_at))
+        _ask_how_users_are(log, step, due)  # here, too: a worker comes back only when the next look is due
         return Wait("watch", message, iso(now + pause))
     cited = (*[item.id for item in list(log.state.evidence_by_id.values())[-2:]], sampled.evidence)
     # In one batch: a kill in between would let the next look dilute what was seen.

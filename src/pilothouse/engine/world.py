@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ChainMoved, PilothouseError
@@ -18,6 +19,9 @@ from pilothouse.model import Workflow
 from pilothouse.ports import Boundary, Clock, Head, Journal, Lease, Personas, Tools
 from pilothouse.settings import Configuration, Product
 
+if TYPE_CHECKING:
+    from pilothouse.engine.agents import Thinking
+
 LIVE = "live"  # the step that looks what production runs, in workflows that go back to it (as starting.py reads it)
 
 
@@ -30,6 +34,11 @@ def no_boundary(_name: str, _step: str) -> None:
     """The boundary hook outside of the crash suite."""
 
 
+def no_lease() -> Lease | None:
+    """Where no lease is needed: what is appended is fenced by the head alone."""
+    return None
+
+
 def nobody_listens(_event: Event, _state: RunState) -> None:
     """The listener where nobody follows the run."""
 
@@ -38,8 +47,8 @@ def nobody_listens(_event: Event, _state: RunState) -> None:
 class World:
     """The ports and data of one run. ``lease`` answers the current lease, or None where none is needed.
 
-    ``constraints`` reads policy from the remote; ``held_now`` asks the ledger and the clock by the policy that was read
-    last, without leaving this machine.
+    ``thinking`` is how agents reach a model; None: every agent is scripted. ``constraints`` reads policy from the
+    remote; ``held_now`` asks the ledger and the clock by the policy that was read last, without leaving this machine.
     """
 
     journal: Journal
@@ -49,7 +58,8 @@ class World:
     workflow: Workflow
     configuration: Configuration
     chain: str
-    lease: Callable[[], Lease | None] = lambda: None
+    thinking: Thinking | None = None
+    lease: Callable[[], Lease | None] = no_lease
     boundary: Boundary = no_boundary
     listen: Callable[[Event, RunState], None] = nobody_listens
     clearance: Callable[[RunState, str], dict[str, Json]] = field(default=lambda _s, _c: {})

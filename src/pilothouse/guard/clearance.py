@@ -14,6 +14,7 @@ from pilothouse.events import Approved
 from pilothouse.model import Approver, Refuse
 
 STANDING, ACCOUNT, SIGNATURE = "standing", "account", "ssh-signature"  # how an approver was known
+ELICITED = "elicited"  # by the word of an agent chat's client, which nobody can check
 WORDLESS = frozenset({STANDING, SIGNATURE})  # these need no word: a file on the base, or a key, says who it was
 FOUR_EYES = ("require", "record")
 

@@ -14,6 +14,15 @@ from pilothouse.canonical import digest
 from pilothouse.errors import ImpossibleHistory
 from pilothouse.guard.fold_acts import apply_act
 from pilothouse.guard.fold_checkpoints import apply_checkpoint
+from pilothouse.guard.fold_consultations import (
+    ADVICE,
+    DRAFT,
+    VERDICT,
+    WATCH,
+    apply_consultation,
+    end_consultation,
+    is_counsel,
+)
 from pilothouse.guard.history import impossible, new_evidence
 from pilothouse.guard.state import MAIN, ActState, Evidence, RunState, WatchState, asks, is_complete
 from pilothouse.model import Kind
@@ -64,7 +73,7 @@ def _check_standing(state: RunState, event: e.Event) -> None:
         if isinstance(fact, e.Done | e.Failed) and state.aborted and state.acts.get(fact.step, ActState()).open:
             return
         raise impossible(event, "the run is over")
-    if (state.refused or state.halted) and not isinstance(fact, _AFTER_REST):
+    if (state.refused or state.halted) and not isinstance(fact, _AFTER_REST) and not is_counsel(state, fact):
         raise impossible(event, "the run rests, and only a person sets it going again")
 
 
@@ -88,6 +97,16 @@ def _apply(state: RunState, event: e.Event) -> None:
             apply_checkpoint(state, event)
         case e.WatchOpened() | e.Sampled() | e.WatchClosed():
             _apply_watch(state, event)
+        case (
+            e.Consulted()
+            | e.ModelAnswered()
+            | e.ToolAnswered()
+            | e.FellBack()
+            | e.ModelMissed()
+            | e.Advised()
+            | e.HandedOff()
+        ):
+            apply_consultation(state, event)
         case e.Observed() | e.Judged() | e.VerdictGiven() | e.HoldLifted():
             _apply_evidence(state, event)
         case e.Overridden() | e.Allowed():
@@ -113,12 +132,19 @@ def _apply_course(state: RunState, event: e.Event) -> None:
                 state.branch = MAIN
             state.refused = state.halted = None
             state.resumed_seq = event.seq
+            state.unheard = 0
+            state.counselled.clear()
+            state.handoffs.clear()
+            state.advice.clear()
+            for step in [step for step, known in state.consultations.items() if known.opened.about == ADVICE]:
+                del state.consultations[step]  # what was asked about trouble is asked of what is found next
         case e.Branched() as branched:
             if state.branch != MAIN:
                 raise impossible(event, "a contingent branch has no branch of its own: a rollback is never rolled back")
             if state.open_act:
                 raise impossible(event, f"the act {state.open_act} has no outcome yet")
             state.branch, state.branched = branched.branch, branched
+            state.consultations.clear()
         case e.Aborted() as aborted:
             state.aborted = aborted
         case e.Superseded(by):
@@ -141,6 +167,7 @@ def _apply_evidence(state: RunState, event: e.Event) -> None:
             )
             new_evidence(state, event, item)
             state.evidence[seen.step] = item
+            end_consultation(state, seen.step, DRAFT)
         case e.Judged() as judged:
             _check_cited(state, event, judged.evidence)
             state.judged[judged.step, judged.gate] = judged
@@ -149,11 +176,15 @@ def _apply_evidence(state: RunState, event: e.Event) -> None:
             if verdict.answer not in {"go", "hold"}:
                 raise impossible(event, f"a verdict is go or hold, not {verdict.answer!r}")
             state.verdicts[verdict.step] = verdict
+            if verdict.answer == "hold":
+                state.lifted.pop(verdict.step, None)  # what was lifted was another one
+            end_consultation(state, verdict.step, VERDICT)
         case e.HoldLifted() as lifted:
             held = state.verdicts.get(lifted.step)
             if held is None or held.answer != "hold":
                 raise impossible(event, f"step {lifted.step} holds nothing")
             state.lifted[lifted.step] = lifted
+            end_consultation(state, lifted.step, ADVICE)
             state.exceptions.append(f"hold of {lifted.step} lifted by {lifted.who}: {lifted.reason}")
 
 
@@ -201,6 +232,7 @@ def _apply_watch(state: RunState, event: e.Event) -> None:
             if fact.outcome == "healthy" and (watch.last is None or watch.last.outcome != "healthy"):
                 raise impossible(event, "the last look was not a healthy one")
             watch.closed = fact
+            end_consultation(state, fact.step, WATCH)
 
 
 def _check_window(state: RunState, event: e.Event, fact: e.WatchOpened) -> None:

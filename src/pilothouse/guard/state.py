@@ -71,6 +71,26 @@ class WatchState:
 
 
 @dataclass(slots=True)
+class Consultation:
+    """One agent's conversation with a model, as far as the ledger has it."""
+
+    opened: e.Consulted
+    opened_at: str
+    answers: list[e.ModelAnswered] = field(default_factory=list)
+    results: list[e.ToolAnswered] = field(default_factory=list)
+    missed: str = ""  # why no model answered when it was asked last, where the run waits for one
+    lost_ms: int = 0  # that were spent on replies which never came
+
+    def unanswered(self) -> list[dict[str, Json]]:
+        """The tool calls of the last reply that have no result yet."""
+        if not self.answers:
+            return []
+        told = {item.call for item in self.results if item.turn == self.answers[-1].turn}
+        calls = [item for item in self.answers[-1].content if item.get("type") == "tool_use"]
+        return [item for item in calls if str(item.get("id")) not in told]
+
+
+@dataclass(slots=True)
 class RunState:
     """All that is known of a run. Built by ``fold`` alone; readers do not change it."""
 
@@ -84,6 +104,13 @@ class RunState:
     evidence: dict[str, Evidence] = field(default_factory=dict)  # latest by step
     evidence_by_id: dict[str, Evidence] = field(default_factory=dict)
     verdicts: dict[str, e.VerdictGiven] = field(default_factory=dict)
+    consultations: dict[str, Consultation] = field(default_factory=dict)  # that have not come to an end
+    model_answers: list[tuple[str, e.ModelAnswered]] = field(default_factory=list)  # and when
+    model_misses: list[tuple[str, int]] = field(default_factory=list)  # when, and milliseconds
+    advice: dict[str, e.Advised] = field(default_factory=dict)  # the latest by step, since the last resume
+    counselled: set[tuple[str, str]] = field(default_factory=set)  # step and agent, since the last resume
+    handoffs: list[e.HandedOff] = field(default_factory=list)  # since the last resume
+    unheard: int = 0  # how often in a row no model answered
     lifted: dict[str, e.HoldLifted] = field(default_factory=dict)
     judged: dict[tuple[str, str], e.Judged] = field(default_factory=dict)
     acts: dict[str, ActState] = field(default_factory=dict)

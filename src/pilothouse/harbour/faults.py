@@ -26,6 +26,7 @@ FAULTS: dict[str, str] = {
     "production-deploy-fails": "A deployment to production of any version but 1.3.0 fails; the old version answers on.",
     "production-unhealthy": "Any version but 1.3.0 answers 503 on production's /health.",
     "production-errors": "A second after its start, any version but 1.3.0 fails every seventh request on production.",
+    "thin-traffic": "Hardly anybody visits production: one customer in ten seconds.",
     "rollback-fails": "A deployment of 1.3.0 to production fails (switch it on with another fault).",
     "migration-fails": "Production's schema has drifted: migration 0007 fails half-way inside its transaction.",
     "unexpected-migration": "Migration 0006, which is not in the released range, is pending on production.",

@@ -131,14 +131,26 @@ def _data(text: str) -> str:
     return f"data {len(text.encode())}\n{text}"
 
 
-def build(origin: Path, project: dict[str, str], *, red: bool = False, contracting: bool = False) -> list[Landed]:
+def since(changes: tuple[Change, ...], *, instead: bool, red: bool, contracting: bool) -> list[Change]:
+    """What main gains after the last release.
+
+    Args:
+        changes: what is wanted besides.
+        instead: whether that is all.
+        red: whether there is a commit whose end-to-end tests fail.
+        contracting: whether there is a migration that must wait for the code.
+    """
+    usual = [] if instead else story.since()
+    return [*usual, *([story.contracting()] if contracting else []), *changes, *([story.red()] if red else [])]
+
+
+def build(origin: Path, project: dict[str, str], gained: list[Change] | None = None) -> list[Landed]:
     """Makes the bare remote at `origin` and returns where every change is.
 
     Args:
         origin: a folder that does not exist yet.
         project: pilothouse.yml and what else the project is released with, by path.
-        red: whether main ends with a commit whose end-to-end tests fail.
-        contracting: whether main has a migration that must wait for the code.
+        gained: what main has gained since the last release; None: the usual.
     """
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks"):
         (origin / folder).mkdir(parents=True)
@@ -153,8 +165,7 @@ def build(origin: Path, project: dict[str, str], *, red: bool = False, contracti
     deployed = stream.main
     for name in ("staging", "production"):
         stream.out.append(f"reset refs/heads/deploy/{name}\nfrom :{deployed}\n\n".encode())
-    extra = [*([story.contracting()] if contracting else []), *([story.red()] if red else [])]
-    for change in [*story.since(), *extra, *story.beside()]:
+    for change in [*(story.since() if gained is None else gained), *story.beside()]:
         stream.land(change)
     git("fast-import", "--quiet", "--export-marks=marks", cwd=origin, stdin=b"".join(stream.out))
     shas = dict(line.split() for line in (origin / "marks").read_text().splitlines())

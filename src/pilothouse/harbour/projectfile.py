@@ -120,12 +120,14 @@ class Project:
         watch_seconds: length of the watch after a deployment.
         scripted_approval: whether approvals.yml opens the checkpoints without a person.
         deploy: the environments' deploy model; with `command` the project brings its own deploy script.
+        models: a section ``models:`` of pilothouse.yml, as YAML.
     """
 
     urls: dict[str, str]
     watch_seconds: float
     scripted_approval: bool
     deploy: Literal["push", "command"] = "push"
+    models: str = ""
 
     def files(self) -> dict[str, str]:
         """Path and text of each file."""
@@ -137,7 +139,7 @@ class Project:
             account=pwd.getpwuid(os.getuid()).pw_name,
             approvals="  scripted_approvals: approvals.yml\n" if self.scripted_approval else "",
         )
-        files = {"pilothouse.yml": text}
+        files = {"pilothouse.yml": text + self.models}
         if self.scripted_approval:
             files["approvals.yml"] = APPROVALS
         if self.deploy == "command":

@@ -19,6 +19,7 @@ from pilothouse.errors import RequestRefused, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pilothouse.harbour.changes import Change
     from pilothouse.harbour.projectfile import Project
 
 ENVIRONMENTS = ("staging", "production")
@@ -37,10 +38,16 @@ class Variant:
     Args:
         deploy: whether a push to a branch deploys, or the project's own deploy script that talks to the platform.
         contracting: whether the release has, beside the migration before the code, one that must wait for it.
+        models: a section ``models:`` for its pilothouse.yml, as YAML; empty: its agents are scripted.
+        changes: what main has gained besides, oldest first.
+        instead: whether that is all that main has gained since the last release.
     """
 
     deploy: Literal["push", "command"] = "push"
     contracting: bool = False
+    models: str = ""
+    changes: tuple[Change, ...] = ()
+    instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +149,8 @@ def up(
     try:
         urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in listening.items()}
         Switches(folder / "faults.json").turn(wanted, on=True)
-        project = Project(urls, watch_seconds, scripted_approval, variant.deploy)
-        _start(_build(folder, project, wanted, contracting=variant.contracting), listening, detached=detached)
+        project = Project(urls, watch_seconds, scripted_approval, variant.deploy, variant.models)
+        _start(_build(folder, project, wanted, variant), listening, detached=detached)
         return load(folder)
     finally:
         for sock in listening.values():
@@ -158,7 +165,7 @@ def _listen(port: int) -> socket.socket:
     return sock
 
 
-def _build(folder: Path, project: Project, faults: frozenset[str], *, contracting: bool) -> World:
+def _build(folder: Path, project: Project, faults: frozenset[str], variant: Variant) -> World:
     from pilothouse.harbour import history, provision, sabotage
     from pilothouse.harbour.forge.seed import seed
 
@@ -176,7 +183,9 @@ def _build(folder: Path, project: Project, faults: frozenset[str], *, contractin
         environment=environment,
         watch_seconds=project.watch_seconds,
     )
-    landed = history.build(world.origin, project.files(), red="tests-red" in faults, contracting=contracting)
+    red = "tests-red" in faults
+    gained = history.since(variant.changes, instead=variant.instead, red=red, contracting=variant.contracting)
+    landed = history.build(world.origin, project.files(), gained)
     ceo = ("-c", "user.name=ceo", "-c", "user.email=ceo@acme.test", "-c", "gc.auto=0")
     history.git("clone", "--quiet", *ceo, str(world.origin), str(world.project), cwd=folder)
     provision.state_file(world.project)

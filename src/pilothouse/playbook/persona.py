@@ -35,9 +35,9 @@ _FETCHES = frozenset({"WebFetch", "WebSearch"})
 _CLAUDE_TOOLS = (*sorted(_CHANGES), *sorted(_FETCHES), "Read", "Grep", "Glob", "LS", "TodoWrite", "NotebookRead")
 # Observe tools whose results carry text that strangers wrote: commits, pull requests, issues, logs, files, SQL.
 UNTRUSTED = frozenset({
-    "git.contents", "git.touched", "git.secrets",
-    "git.file", "forge.ci", "forge.open_pulls", "forge.issues", "forge.pulls", "changelog.unreleased",
-    "logs.scan", "tests.run", "migrations.pending",
+    "git.contents", "git.touched", "git.secrets", "git.diff", "git.file", "git.grep", "git.list", "git.read",
+    "forge.ci", "forge.open_pulls", "forge.issues", "forge.pulls", "changelog.unreleased", "logs.scan", "tests.run",
+    "migrations.pending",
 })  # fmt: skip
 _MODEL = re.compile(r"inherit|sonnet|opus|haiku|claude-[a-z0-9.-]+")
 _WHEN = re.compile(r"\b(use|call|ask|consult)\b.*\b(when|whenever|for|to|before|after)\b", re.IGNORECASE | re.DOTALL)

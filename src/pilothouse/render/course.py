@@ -88,7 +88,7 @@ def standing(entry: Entry, state: RunState) -> Standing:
     if _troubled(entry.id, state):
         return Standing.FAILED
     if complete(entry, state):
-        return Standing.DONE
+        return Standing.WAITING if not state.over and _holds(entry, state) else Standing.DONE
     if not state.over and _waits(entry, state):
         return Standing.WAITING
     now = current(state)
@@ -108,21 +108,22 @@ def _waits(entry: Entry, state: RunState) -> bool:
     if entry.kind is Kind.CHECKPOINT:
         known = state.checkpoints.get(entry.id)
         return known is not None and known.opened is not None and known.approved is None and not known.closed
+    asked = state.consultations.get(entry.id)
+    return _holds(entry, state) or awaits_go(state) == entry.id or bool(asked and asked.missed)
+
+
+def _holds(entry: Entry, state: RunState) -> bool:
+    """Whether a verdict of a step stops what comes after it. In a watch it does so once the watch is over."""
     verdict = state.verdicts.get(entry.id)
-    if verdict is not None and verdict.answer == "hold" and entry.id not in state.lifted:
-        return True
-    return awaits_go(state) == entry.id
+    stops = verdict is not None and verdict.answer == "hold" and entry.id not in state.lifted
+    return stops and (entry.kind is not Kind.WATCH or complete(entry, state))
 
 
 def held(state: RunState) -> e.VerdictGiven | None:
     """The hold that the run waits at, or None."""
     if state.over or state.refused or state.halted:
         return None
-    for entry in outline(state, state.branch):
-        verdict = state.verdicts.get(entry.id)
-        if verdict is not None and verdict.answer == "hold" and entry.id not in state.lifted:
-            return verdict
-    return None
+    return next((state.verdicts[entry.id] for entry in outline(state, state.branch) if _holds(entry, state)), None)
 
 
 def awaits_go(state: RunState) -> str:
@@ -134,12 +135,20 @@ def awaits_go(state: RunState) -> str:
     return now.id if now and asks(state, now.id) and not (act and act.open) else ""
 
 
+def awaits_model(state: RunState) -> str:
+    """Why the run waits for a model, or an empty string."""
+    now = None if state.over or state.refused or state.halted else current(state)
+    asked = state.consultations.get(now.id) if now else None
+    return asked.missed if asked else ""
+
+
 def state_name(state: RunState) -> str:
     """The run's state as ``status --json`` says it: running, waiting, done, refused, rolled-back, aborted, halted."""
     name = state.standing()
     if name == "superseded":
         return "aborted"
-    return "waiting" if name == "running" and (held(state) is not None or awaits_go(state)) else name
+    waits = held(state) is not None or awaits_go(state) or awaits_model(state)
+    return "waiting" if name == "running" and waits else name
 
 
 def open_checkpoint(state: RunState) -> str:
@@ -172,13 +181,15 @@ class StepTime:
 
 @dataclass(slots=True)
 class Times:
-    """When each step was at work, folded from the events of one run."""
+    """When each step was at work, folded from the events of one run; and which agent had which replies of a model."""
 
     steps: dict[str, StepTime] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     last_at: str = ""
     approved_at: dict[str, str] = field(default_factory=dict)
     ended_at: str = ""
+    asked: dict[str, str] = field(default_factory=dict)  # step: the agent that was asked there last
+    said: dict[str, list[e.ModelAnswered]] = field(default_factory=dict)  # by agent
 
     @classmethod
     def of(cls, events: Iterable[e.Event]) -> Times:
@@ -197,6 +208,10 @@ class Times:
             self.approved_at[fact.checkpoint] = event.at
         if isinstance(fact, e.Ended | e.Aborted | e.Rejected | e.CheckpointExpired | e.Superseded):
             self.ended_at = event.at
+        if isinstance(fact, e.Consulted):
+            self.asked[fact.step] = fact.agent
+        elif isinstance(fact, e.ModelAnswered):
+            self.said.setdefault(self.asked.get(fact.step, ""), []).append(fact)
         name = str(getattr(fact, "step", "") or getattr(fact, "checkpoint", "") or getattr(fact, "at_step", ""))
         if not name:
             return

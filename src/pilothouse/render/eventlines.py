@@ -12,6 +12,16 @@ def told(event: e.Event) -> str:
     return safe(_told(event.fact), 300)
 
 
+def sentence_of(fact: e.Fact) -> str:
+    """What a fact says, for where the name of its step stands above. It is not made safe yet."""
+    place = str(getattr(fact, "step", "") or getattr(fact, "checkpoint", "") or getattr(fact, "at_step", ""))
+    said = _told(fact)
+    for before in (f"{place}: ", f"{place}, ", f"{place} "):
+        if place and said.startswith(before):
+            return said.removeprefix(before)
+    return "" if said == place else said
+
+
 def _told(fact: e.Fact) -> str:
     match fact:
         case e.Started():
@@ -98,5 +108,30 @@ def _of_policy(fact: e.Fact) -> str:
         case e.Validated():
             noted = f": {fact.note}" if fact.note else ""
             return f"{fact.item} of {short(fact.sha)}: {fact.answer}, by {fact.who}{noted}"
+        case _:
+            return _of_models(fact)
+
+
+def _of_models(fact: e.Fact) -> str:
+    match fact:
+        case e.Consulted():
+            return f"{fact.step}: {fact.agent} is asked on {fact.model} ({fact.about})"
+        case e.ModelAnswered():
+            calls = [str(block.get("name")) for block in fact.content if block.get("type") == "tool_use"]
+            said = " ".join(str(block.get("text", "")) for block in fact.content if block.get("type") == "text")
+            does = f"calls {', '.join(calls)}" if calls else said or fact.stop
+            return f"{fact.step}, turn {fact.turn + 1}, {count(fact.tokens, 'token')}: {does}"
+        case e.ToolAnswered():
+            return f"{fact.step}: {fact.tool}{' failed' if fact.failed else ''}: {fact.result}"
+        case e.FellBack():
+            return f"{fact.step}: {fact.agent} goes on scripted, {fact.reason_code}, {fact.message}"
+        case e.ModelMissed():
+            return f"{fact.step}: {fact.agent} waits for a model, {fact.reason_code}, {fact.message}"
+        case e.Advised():
+            recommends = f"; recommends {fact.recommends}" if fact.recommends else ""
+            return f"{fact.step}: {fact.agent} on {fact.by}, severity {fact.severity}: {fact.message}{recommends}"
+        case e.HandedOff():
+            refs = f" ({', '.join(fact.refs)})" if fact.refs else ""
+            return f"{fact.step}: {fact.giver} to {fact.receiver}, {fact.reason_code}{refs}"
         case _:
             return ""

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 
 from pilothouse.canonical import Json
 from pilothouse.guard.state import RunState
-from pilothouse.render.course import Times, deployed_to, open_checkpoint, outline, state_name, versions
+from pilothouse.render.advice import advice_text, resting_advice
+from pilothouse.render.costs import by_agent, cost_pieces
+from pilothouse.render.course import (
+    Times,
+    deployed_to,
+    open_checkpoint,
+    outline,
+    state_name,
+    versions,
+)
 from pilothouse.render.drawing import boxed, fitted
 from pilothouse.render.rows import MIDDLE, Mark
 from pilothouse.render.screen import BLANK, Line, Tone, columns, line
@@ -59,13 +68,20 @@ def _evidence(step: str, state: RunState) -> str:
 
 def ending(state: RunState, times: Times, width: int) -> list[Line]:
     """What is said when following a run ends: the report, the card that waits, or why it rests and what to do."""
+    told = _ended(state, times, width)
+    advice = _advice(state, width)
+    return [*told, *([BLANK] if advice and not told else []), *advice]
+
+
+def _ended(state: RunState, times: Times, width: int) -> list[Line]:
     match state_name(state):
         case "done":
-            return ship_report(state, times, width) if state.started.workflow != "rollback" else _back(state, width)
+            told = ship_report(state, times, width) if state.started.workflow != "rollback" else _back(state, width)
+            return [*told, *_models(times, width)]
         case "waiting" if open_checkpoint(state):
             return card(state, width)
         case "rolled-back":
-            return _back(state, width)
+            return [*_back(state, width), *_models(times, width)]
         case "refused":
             return _said(_now(state), width, Tone.PLAIN)
         case "halted":
@@ -74,6 +90,17 @@ def ending(state: RunState, times: Times, width: int) -> list[Line]:
             return _aborted(state, width)
         case _:
             return []
+
+
+def _advice(state: RunState, width: int) -> list[Line]:
+    said = resting_advice(state)
+    return _wrapped("Advice", advice_text(said, state.run), width) if said else []
+
+
+def _models(times: Times, width: int) -> list[Line]:
+    """What agents on models used up; nothing where all were scripted."""
+    pieces = cost_pieces(by_agent(times.said))
+    return _wrapped("Models", MIDDLE.join(pieces), width) if pieces else []
 
 
 def card(state: RunState, width: int) -> list[Line]:

@@ -15,6 +15,7 @@ from pilothouse.render.course import (
     Times,
     agent_title,
     awaits_go,
+    awaits_model,
     current,
     held,
     needed,
@@ -108,6 +109,10 @@ def _doing(entry: Entry, state: RunState) -> str:
     act = state.acts.get(entry.id)
     if act is not None and act.open is not None:
         return sentence(act.open.tool, act.open.arguments)
+    asked = state.consultations.get(entry.id)
+    if asked is not None:
+        looks = "looks" if asked.unanswered() else "thinks"
+        return f"{agent_title(asked.opened.agent)} {looks}, turn {len(asked.answers) + 1}"
     return entry.id.replace("-", " ")
 
 
@@ -136,6 +141,9 @@ def _waiting(phase: Sequence[Entry], state: RunState, now: datetime) -> tuple[tu
         return (f"holds at {holding.step}",), (*reasons, lift)
     if any(entry.id == awaits_go(state) for entry in phase):
         return (f"{awaits_go(state)} waits for a go",), (f"Let it happen  {next_action(state)}",)
+    missed = awaits_model(state)
+    if missed and any(entry.id in state.consultations for entry in phase):
+        return ("waits for a model",), (safe(missed, ROW_TEXT), f"Ask again  {next_action(state)}")
     for entry in phase:
         known = state.checkpoints.get(entry.id)
         if known and known.opened and not known.approved:

@@ -11,7 +11,7 @@ from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import grammar, templates, text
 from pilothouse_tools.door import Arguments, drafts
-from pilothouse_tools.draft import edited
+from pilothouse_tools.draft import composed, edited, prose
 
 if TYPE_CHECKING:
     from pilothouse.canonical import Json
@@ -121,9 +121,56 @@ def _render(context: Context, arguments: Arguments) -> Observation:
         "previous": arguments.text("previous"), "date": date, "headline": line,
         "section": text.visible(arguments.text("section")),
     }  # fmt: skip
-    body = templates.render(context.templates, "notes.md.j2", values)
+    body = templates.render(context.templates, "notes.md.j2", {**values, "composed": None})
     drafted: dict[str, Json] = {"text": body, "headline": line, "source": "template", "file": "", "file_sha256": ""}
-    return Observation(drafted, "", line)
+    said = arguments.value("composed")
+    if said is None:
+        return Observation(drafted, "", line)
+    words = _composed(said, values, arguments)
+    text_of_both = templates.render(context.templates, "notes.md.j2", {**values, "composed": words})
+    # A project's own template may show nothing of what was composed.
+    own_words: dict[str, Json] = {"text": text_of_both, "composed": True} if text_of_both != body else {}
+    return Observation({**drafted, **own_words}, "", line)
+
+
+def _composed(said: Json, values: dict[str, Json], arguments: Arguments) -> dict[str, Json]:
+    """What an agent composed, checked; with the template's entries that it left out, which stay as they are."""
+    contents, pulls = arguments.record("contents"), arguments.record("pulls")
+    lists = {name: _records(values[name], name) for name in _LISTS}
+    shown = frozenset(_word(entry, "reference") for entries in lists.values() for entry in entries) - {""}
+    listed = [entry for name in _LISTS for entry in _records(contents.get(name, []), f"contents.{name}")]
+    numbers = [*map(_number, listed), *map(_number, _records(pulls.get("pulls", []), "pulls.pulls"))]
+    merged = contents.get("pulls", [])
+    numbers += [number for number in merged if type(number) is int] if isinstance(merged, list) else []
+    tickets = contents.get("tickets", [])
+    # Names of people are theirs to choose: no word may be led back to them.
+    said_of_it = {name: value for name, value in values.items() if name != "contributors"}
+    titles: list[Json] = [_word(pull, "title") for pull in _records(pulls.get("pulls", []), "pulls.pulls")]
+    shas: list[Json] = [_word(entry, "sha") for entry in listed]
+    known = prose.evidence(
+        said_of_it, titles, shas,
+        references=[number for number in numbers if number],
+        keys=[key for key in tickets if isinstance(key, str)] if isinstance(tickets, list) else (),
+        counts=map(len, lists.values()),
+    )  # fmt: skip
+    made = composed.notes(said, known, shown, breaking=bool(lists["breaking"]))
+    taken = {
+        _word(entry, "reference")
+        for area in _records(made["areas"], "areas") for entry in _records(area["entries"], "entries")
+    }  # fmt: skip
+    return made | {name: _left_out(lists[name], taken) for name in ("features", "improvements", "fixes")}
+
+
+def _left_out(entries: list[dict[str, Json]], taken: set[str]) -> list[Json]:
+    """The entries that nobody composed. Commits of one pull request share its reference: one naming takes but one."""
+    left: list[Json] = []
+    for entry in entries:
+        reference = _word(entry, "reference")
+        if reference in taken:
+            taken.remove(reference)
+        else:
+            left.append(entry)
+    return left
 
 
 TOOLS = (
@@ -137,6 +184,7 @@ TOOLS = (
             "pulls": Argument("object", required=False, about="what forge.pulls answered"),
             "section": Argument("text", required=False, text_body=True, about="the version's part of the changelog"),
             "sha": Argument("sha", required=False, about="the commit that is released"),
+            "composed": Argument("object", required=False, text_body=True, about="what an agent composed"),
         },
         {"text": "text", "headline": "text", "source": "text", "file": "text", "file_sha256": "text"},
         _render,

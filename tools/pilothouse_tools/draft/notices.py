@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import templates, text
 from pilothouse_tools.door import Arguments, Look, Watcher, drafts
+from pilothouse_tools.draft import composed, prose
 
 if TYPE_CHECKING:
     from pilothouse.canonical import Json
     from pilothouse_tools.context import Context
 
+_COMPOSED = Argument("object", required=False, text_body=True, about="what an agent composed (composed.py)")
 _EVENT = {
     "version": Argument("text", required=False),
     "previous": Argument("text", required=False),
@@ -58,7 +60,22 @@ def _notice(context: Context, arguments: Arguments) -> Observation:
 def _issue(context: Context, arguments: Arguments) -> Observation:
     values = {**_values(context, arguments), "postmortem": text.visible(arguments.text("postmortem"))}
     title = text.one_line(f"{context.product.title} {values['version']}: {values['why'] or 'needs a fix'}", 200)
-    return Observation({"title": title, "text": templates.render(context.templates, "issue.md.j2", values)}, "", title)
+    facts = _told(context, "issue.render", "issue.md.j2", values, arguments)
+    return Observation({"title": title, **facts}, "", title)
+
+
+def _told(
+    context: Context, tool: str, template: str, values: dict[str, Json], arguments: Arguments
+) -> dict[str, Json]:  # fmt: skip
+    """The text of a draft; where an agent composed words for it that may stand, with them."""
+    plain = templates.render(context.templates, template, {**values, "composed": None})
+    said = arguments.value("composed")
+    if said is None:
+        return {"text": plain}
+    words = composed.paragraphs(tool, said, prose.evidence(values))
+    body = templates.render(context.templates, template, {**values, "composed": words})
+    # A project's own template may show nothing of what was composed.
+    return {"text": body, "composed": True} if body != plain else {"text": plain}
 
 
 def _postmortem(context: Context, arguments: Arguments) -> Observation:
@@ -68,9 +85,8 @@ def _postmortem(context: Context, arguments: Arguments) -> Observation:
         for item in (timeline if isinstance(timeline, list) else [])
     ]
     values = {**_values(context, arguments), "timeline": entries}
-    return Observation(
-        {"text": templates.render(context.templates, "postmortem.md.j2", values)}, "", "post-mortem drafted"
-    )
+    facts = _told(context, "postmortem.render", "postmortem.md.j2", values, arguments)
+    return Observation(facts, "", "post-mortem drafted")
 
 
 def _report(context: Context, arguments: Arguments) -> Observation:
@@ -111,14 +127,14 @@ TOOLS = (
     _tool(
         "issue.render",
         "The issue that a rollback opens.",
-        {"postmortem": Argument("text", required=False, text_body=True)},
+        {"postmortem": Argument("text", required=False, text_body=True), "composed": _COMPOSED},
         {"title": "text", "text": "text"},
         _issue,
     ),
     _tool(
         "postmortem.render",
         "The draft of a post-mortem, from the ledger's timeline.",
-        {"timeline": Argument("object", required=False, about="list of lines")},
+        {"timeline": Argument("object", required=False, about="list of lines"), "composed": _COMPOSED},
         {"text": "text"},
         _postmortem,
     ),

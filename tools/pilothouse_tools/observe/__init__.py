@@ -10,6 +10,7 @@ from pilothouse_tools.observe import (
     operations,
     present,
     secrets,
+    slices,
     suites,
     touched,
     version,
@@ -18,6 +19,7 @@ from pilothouse_tools.observe import (
 OBSERVERS = (
     *base.TOOLS,
     *git.TOOLS,
+    *slices.TOOLS,
     *touched.TOOLS,
     *secrets.TOOLS,
     *version.TOOLS,
