@@ -860,6 +860,7 @@ def test_what_an_endpoint_claims_to_have_used_strands_no_run(usage):
     world = toy(lambda ask: reply(text(fitting(ask)), usage=usage), models=models)
     assert go(world).state.standing() == "done" and steps_done(world) == PLANNED
     assert all(fact.tokens < 2**53 and fact.cost < 2**53 for fact in facts(world, e.ModelAnswered))
+    assert fallen(world) == [] and by(world) == "claude-sonnet-5"  # and what it said is used all the same
 
 
 def test_what_cannot_be_written_down_is_no_answer_and_the_run_goes_on():

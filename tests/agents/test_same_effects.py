@@ -76,7 +76,7 @@ def test_a_release_with_a_model_has_the_effects_and_the_shas_of_one_without(name
     what, used = ALL[name]
     play(server, what)
     (_, expected_standing, expected, _), (_, _, expected_back, _) = scripted
-    twice = name == "writing"
+    twice = name in PLAYS
     (_, standing, found, events), *then = whole(tmp_path / "world", ports, server, key=KEY, rollback=twice)
     assert server.asked, "the model was asked"
     assert standing.state.standing() == expected_standing.state.standing(), (standing.wait, standing.state.refused)
@@ -86,11 +86,12 @@ def test_a_release_with_a_model_has_the_effects_and_the_shas_of_one_without(name
         assert not [fact for fact in kinds if isinstance(fact, e.FellBack)]
     elif used is False:
         assert [fact for fact in kinds if isinstance(fact, e.FellBack)]
-    if twice:
-        assert playing.WORDS in found[True]["releases"][-1][-1]  # the words are in the forge's release
-        ((_, back, found_back, events_back),) = then
+    for _, back, found_back, events_back in then:
         assert back.state.standing() == "rolled-back"
-        same(expected_back, found_back, bodies=False)
+        same(expected_back, found_back, bodies=used is False)
+        assert [event for event in events_back if event.kind == "Consulted"] or not used
+    if name == "writing":
+        assert playing.WORDS in found[True]["releases"][-1][-1]  # the words are in the forge's release
         assert any(playing.WORDS in thread[-1] for thread in found_back[True]["threads"])
         assert [event for event in events_back if event.kind == "ModelAnswered"]
 
