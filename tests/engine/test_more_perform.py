@@ -324,6 +324,33 @@ def test_after_a_crash_what_is_called_off_may_have_moved():
     assert (first.reason_code, first.moved) == ("remote-unreachable", True)
 
 
+@pytest.mark.parametrize("looked", ["pins", "observe"])
+def test_what_an_interrupted_act_did_itself_meanwhile_is_nobody_elses_change(looked):
+    """Its effect lands after the first look back, before its pins are compared, or before its gates are asked again."""
+    tools = ToyTools()
+    world = killed_at("after-intent", "one", tools)
+    intended = [item for item in facts_of(world, "Intended") if item.step == "one"]
+    real = getattr(tools, looked)
+    world.clock.slept += 1000  # so that the gates look again
+    landed = []
+
+    def late(name, arguments):
+        if not landed:
+            landed.append(name)
+            tools.world["production/1"] = intended[0].key
+            tools.pinned["ref:main"] = "b" if looked == "pins" else "a"
+            tools.healthy = looked == "pins"
+        elif facts_of(world, "Done")[-1].step == "one":
+            tools.pinned["ref:main"], tools.healthy = "a", True
+        return real(name, arguments)
+
+    setattr(tools, looked, late)
+    advance("r-1", world)
+    assert landed and not facts_of(world, "Failed")
+    assert [item.found for item in facts_of(world, "Done") if item.step == "one"] == [True]
+    assert "production/1" not in tools.calls
+
+
 class Restless(ToyTools):
     """Looks differ so many times before two are equal; what is seen last counts."""
 

@@ -122,6 +122,9 @@ def _one(log: Log) -> Wait | None:
         bound = replace(bound_of(world, log.state), held=held)
         decision = decide(step, world.workflow, log.state, bound, world.now())
         record_findings(log, step, decision.findings)
+        # What a gate refuses now may be what the interrupted act itself did, landed since it was looked for.
+        if not isinstance(decision.answer, Permit) and _open_intent(step, log.state) and look_back(log, step.id):
+            return None
         return _carry_out(log, step, decision)
     except ToolFailed as failure:
         others = other_blockers(log, step)

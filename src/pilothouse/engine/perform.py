@@ -116,6 +116,8 @@ def _go_on(
         lately = log.world.held_now(log.state) if held else Constraints()
     except ToolFailed as failure:
         return _fail(log, act, failure, moved=crashed)
+    if changed and crashed and look_back(log, act.step):
+        return None  # what changed is what this very act did: it landed after it was looked for
     if changed:
         message = "changed since it was approved: " + "; ".join(changed)
         hint = "the approval is void; the checkpoint opens again with the difference"
