@@ -27,10 +27,10 @@ demo: $(BIN)/.demo ## ship the sample product in the sandbox (ASK=1: you type th
 	@$(BIN)/pilothouse demo $(if $(ASK),--ask) $(foreach fault,$(FAULT),--fault $(fault)) $(if $(WORKFLOW),--workflow $(WORKFLOW))
 
 test: $(BIN)/.dev ## all tests
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -q
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -q
 
 crash: $(BIN)/.dev ## the crash suite with a run of its own for every single kill (test groups an act's kills)
-	@PILOTHOUSE_CRASH=exhaustive $(BIN)/python -m pytest -n 3 -q tests/crash
+	@PILOTHOUSE_CRASH=exhaustive $(BIN)/python -m pytest -n 3 -q tests/crash tests/release/test_two_jobs.py tests/tools/test_tickets_community.py
 
 mutants: $(BIN)/.dev ## every law's mutant, which the law's test must notice (docs/laws.md)
 	@$(BIN)/python tests/laws/run_mutants.py

@@ -14,9 +14,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import archive
 import contents
 import measure
 import model
+import pulls
 import recovery
 import startup
 
@@ -26,10 +28,12 @@ import release
 BENCHES: dict[str, Callable[[Path, Path], list[measure.Row]]] = {
     "startup": lambda project, _folder: startup.rows(project),
     "contents": lambda _project, folder: contents.rows(folder),
+    "pulls": lambda _project, folder: pulls.rows(folder),
     "ledger": ledger.rows,
     "release": lambda _project, folder: release.rows(folder),
     "model": model.rows,
     "tokens": lambda _project, folder: model.tokens(folder),
+    "archive": lambda _project, folder: archive.rows(folder),
     "recovery": lambda _project, folder: recovery.rows(folder),
 }
 

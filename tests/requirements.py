@@ -49,6 +49,13 @@ _SAME = _EFFECTS + "test_a_release_with_a_model_has_the_effects_and_the_shas_of_
 _CHAT, _MCP, _COMPOSED = "chat/test_session.py::", "mcp/test_shipping.py::", "tools/test_composed.py::"
 _ATTACK = "attacks/test_attacker.py::test_a_random_attacker_gets_nothing_past_the_guard"
 
+_PROMOTED, _MOVES = "release/test_promotion.py::", "tools/test_promotion.py::"
+_CONTENTS, _BATCHES = "tools/test_contents_of_a_promotion.py::", "tools/test_batches.py::"
+_DEPLOYED, _TICKETS = "tools/test_deployments.py::", "tools/test_tickets.py::"
+_RECORDS, _EXPORT = "tools/test_records.py::", "tools/test_export.py::"
+_RECORDING, _CLOSING = "engine/test_recording.py::", "engine/test_closing.py::"
+_TAMPER, _CRASH = "ledger/test_mutations.py::", "crash/test_crash.py::"
+
 REQUIREMENTS: dict[str, Requirement] = {
     # --- starting a release -----------------------------------------------------------------------------------------
     "INT-1": Requirement(
@@ -370,7 +377,8 @@ REQUIREMENTS: dict[str, Requirement] = {
     ),
     "RB-3": Requirement(
         "Tags and evidence stay, and a rollback is never rolled back.",
-        (_RELEASE + "test_a_released_version_is_rolled_back_on_its_own_and_never_twice", _IMPOSSIBLE),
+        (_RELEASE + "test_a_released_version_is_rolled_back_on_its_own_and_never_twice", _IMPOSSIBLE,
+         "test_promoting.py::test_a_rollback_is_never_rolled_back"),
     ),
     "RB-4": Requirement(
         "A watch compares error rate and latency with the baseline by thresholds that carry a unit; no data fails.",
@@ -445,6 +453,108 @@ REQUIREMENTS: dict[str, Requirement] = {
             "chat/test_model.py::test_what_would_overrun_the_budget_of_the_day_is_not_asked",
         ),
     ),
+    # --- the audited promotion --------------------------------------------------------------------------------------
+    "AUD-1": Requirement(
+        "Asked for on the promoted branch or the base; where nothing is ahead there is nothing to release, and that is no failure.",
+        (_PROMOTED + "test_staging_is_promoted_with_a_trail_and_goes_back_by_the_way_it_came",
+         "guard/test_gates.py::test_a_gate_passes_on_what_it_should_and_on_nothing_else"),
+    ),
+    "AUD-2": Requirement(
+        "Statuses and check runs of the promoted commit are judged together; which are required is the forge's or the configuration's.",
+        (_DEPLOYED + "test_ci_of_one_kind_or_both_is_judged_alike_and_the_newest_of_each_name_wins",
+         _DEPLOYED + "test_required_checks_come_from_protection_and_rulesets",
+         _DEPLOYED + "test_a_newer_failure_replaces_an_older_success",
+         _PROMOTED + "test_what_is_not_fit_is_refused_and_nothing_moves"),
+    ),
+    "AUD-3": Requirement(
+        "Open pull requests into the promoted branch are told as not in the release.",
+        (_DEPLOYED + "test_open_pull_requests_into_a_branch_are_told_by_number",
+         "render/test_promotion.py::test_the_summary_shows_contents_tickets_warnings_and_compliance"),
+    ),
+    "AUD-4": Requirement(
+        "Commits, pull requests by relation, merge and subject, reviews, tickets, archives and areas; never a silently short list.",
+        (
+            _CONTENTS + "test_pull_requests_are_found_by_relation_subject_and_merge_and_say_how_they_came",
+            _CONTENTS + "test_what_has_no_pull_request_is_listed_whatever_its_subject_says",
+            _CONTENTS + "test_a_merge_speaks_only_for_what_it_brought_and_was_reviewed",
+            _CONTENTS + "test_tickets_come_from_messages_texts_and_branches",
+            _CONTENTS + "test_areas_are_counted_by_globs_and_the_rest_is_other",
+            _CONTENTS + "test_one_log_and_one_listing_of_archives_are_read",
+            _BATCHES + "test_what_the_forge_never_tells_is_named", _BATCHES + "test_a_forge_that_is_down_is_no_short_list",
+            _BATCHES + "test_a_limit_is_waited_for_as_long_as_the_forge_says",
+            _BATCHES + "test_at_most_four_requests_are_under_way_at_once",
+        ),
+    ),
+    "AUD-5": Requirement(
+        "Tickets are read through the MCP server of .mcp.json, whose tools are found by name and schema; what is missing is a warning.",
+        (
+            _TICKETS + "test_tickets_are_shown_as_they_are_and_missing_ones_are_named",
+            _TICKETS + "test_a_tool_is_chosen_by_name_and_its_arguments_by_its_schema",
+            _TICKETS + "test_the_file_is_read_from_the_base_branch_and_never_from_the_working_tree",
+            "tools/test_tickets_community.py::test_tickets_are_read_through_the_communitys_servers",
+            _PROMOTED + "test_what_is_missing_is_a_warning_that_stays_in_the_record_and_a_lost_reply_loses_nothing",
+        ),
+    ),
+    "AUD-6": Requirement(
+        "A pull request without an archive is a warning that stays in the record.",
+        (_CONTENTS + "test_archives_are_looked_up_on_the_audit_branch",
+         _PROMOTED + "test_what_is_missing_is_a_warning_that_stays_in_the_record_and_a_lost_reply_loses_nothing"),
+    ),
+    "AUD-7": Requirement(
+        "The summary: from and to, counts, pull requests with archives, tickets, areas, and boxes that evidence ticks.",
+        ("render/test_promotion.py::test_the_summary_shows_contents_tickets_warnings_and_compliance",
+         "render/test_promotion.py::test_a_crowded_card_counts_what_it_leaves_out"),
+    ),
+    "AUD-8": Requirement(
+        "A person confirms by word, or as policy says, with what it does spelt out.",
+        (_PROMOTED + "test_staging_is_promoted_with_a_trail_and_goes_back_by_the_way_it_came",
+         "render/test_promotion.py::test_the_card_of_a_promotion_says_what_it_does_and_nothing_that_does_not_apply"),
+    ),
+    "AUD-9": Requirement(
+        "The base moves to the exact approved commit, forward only, by compare-and-swap, without a checkout; diverged is an error.",
+        (_MOVES + "test_the_base_moves_to_exactly_that_commit_and_nothing_else_changes",
+         _MOVES + "test_what_has_diverged_is_named_and_never_forced", _MOVES + "test_who_was_first_is_not_overrun",
+         _PROMOTED + "test_what_is_not_fit_is_refused_and_nothing_moves"),
+    ),
+    "AUD-10": Requirement(
+        "The deployment of that push is found by its commit and waited for; a failure is an outcome on record and tells no ticket.",
+        (_DEPLOYED + "test_it_is_waited_for_from_before_it_appears_to_its_end",
+         _DEPLOYED + "test_the_newest_deployment_of_the_commit_counts",
+         _PROMOTED + "test_a_deployment_that_fails_leaves_an_outcome_on_record_and_tells_no_ticket"),
+    ),
+    "AUD-11": Requirement(
+        "Each ticket gets one comment, once, also after crashes.",
+        (_TICKETS + "test_each_ticket_gets_one_comment_however_often_it_is_asked_for",
+         _TICKETS + "test_a_mark_on_a_later_page_is_found", _CRASH + "test_a_killed_run_ends_like_the_golden_one",
+         "tools/test_tickets_community.py::test_each_ticket_gets_one_comment_through_the_communitys_servers"),
+    ),
+    "AUD-12": Requirement(
+        "An intent record is on the remote before production moves, an outcome record follows whatever happens; none is rewritten.",
+        (
+            _RECORDS + "test_intent_and_outcome_are_written_read_back_and_the_clone_stays_as_it_is",
+            _RECORDS + "test_a_record_that_is_there_is_found_and_one_with_other_words_is_a_conflict",
+            _RECORDS + "test_somebody_elses_commit_that_came_first_is_built_upon",
+            _CLOSING + "test_the_guard_lets_nothing_reach_production_before_its_intent_is_on_record",
+            _CLOSING + "test_an_aborted_run_writes_its_outcome_and_nothing_else",
+            _PROMOTED + "test_an_abort_after_the_intent_writes_the_outcome",
+            _PROMOTED + "test_a_release_writes_its_records_and_anchors_the_ledger_in_its_tag",
+        ),
+    ),
+    "AUD-13": Requirement(
+        "The final report: what moved, counts, deployment, where the record is, tickets told.",
+        ("render/test_promotion.py::test_the_report_says_what_moved_where_its_record_is_and_who_was_told",),
+    ),
+    "AUD-14": Requirement(
+        "A dry run shows the summary and says how to execute it.",
+        ("render/test_promotion.py::test_a_dry_run_shows_the_whole_summary_and_how_to_execute_it",),
+    ),
+    "AUD-15": Requirement(
+        "A rollback is reverted on the promoted branch first, then the base moves to it; the next promotion is a fast-forward.",
+        (_PROMOTED + "test_staging_is_promoted_with_a_trail_and_goes_back_by_the_way_it_came",
+         _MOVES + "test_a_revert_keeps_what_came_since_and_the_base_can_move_to_it",
+         _MOVES + "test_a_revert_that_conflicts_is_named_and_pushes_nothing",
+         "test_promoting.py::test_the_last_promotion_is_taken_back_to_what_it_moved_the_base_from"),
+    ),
     # --- audit, surfaces --------------------------------------------------------------------------------------------
     "AUT-1": Requirement(
         "Every effect, refusal, gate, approval and exception is an event of a chain that is verified offline, against a known head.",
@@ -457,8 +567,35 @@ REQUIREMENTS: dict[str, Requirement] = {
             "cli/test_explain.py::test_a_run_is_explained_with_the_question_the_answer_and_the_costs",
             _AGENTKILL + "test_killed_at_any_moment_nothing_is_asked_again_that_was_answered",
             "ledger/test_sqlite.py::test_a_second_journal_of_this_process_takes_no_lock_off_the_first",
+            _PROMOTED + "test_a_release_writes_its_records_and_anchors_the_ledger_in_its_tag",
+            _TAMPER + "test_of_ten_thousand_tampered_ledgers_each_is_told",
+            _EXPORT + "test_a_tag_that_names_another_head_is_named",
         ),
-        "part", "the head is anchored in no tag and no record",
+    ),
+    "AUT-2": Requirement(
+        "A record has who, when, what, reviews, tickets, checks, approvals with their words, plan, outcome and every exception.",
+        (_RECORDING + "test_a_promotions_record_has_its_contents_tickets_checks_and_every_gap_as_an_exception",
+         _RECORDING + "test_an_approval_has_its_person_its_time_and_the_word_as_presented_and_entered",
+         _RECORDING + "test_acts_artefacts_and_own_commits_are_those_that_were_done",
+         _RECORDS + "test_the_schema_takes_a_record_and_refuses_what_is_no_field_of_it"),
+    ),
+    "AUT-3": Requirement(
+        "An export of a period is one folder that verifies elsewhere, complete against the base's line and the forge's deployments.",
+        (_EXPORT + "test_an_export_verifies_on_another_machine_from_its_files_and_the_remote_alone",
+         _EXPORT + "test_the_instructions_work_with_python_git_and_coreutils_alone",
+         _EXPORT + "test_every_commit_of_the_line_has_one_record_or_is_listed",
+         _EXPORT + "test_the_forges_deployments_are_held_against_the_records",
+         _EXPORT + "test_a_branch_on_which_a_record_was_changed_or_that_was_written_anew_is_named"),
+    ),
+    "FACE-5": Requirement(
+        "A job that waits ends with 10, and a later job on another machine carries the release on; nothing is lost or done twice.",
+        (
+            "release/test_two_jobs.py::test_two_jobs_and_a_person_on_empty_folders_carry_one_release",
+            "release/test_action.py::test_it_is_valid_by_the_official_schema",
+            "crash/test_git_journal.py::test_a_job_that_is_killed_at_a_boundary_goes_on_from_an_empty_disk",
+            "crash/test_git_journal.py::test_of_two_jobs_at_once_one_works_and_the_other_moves_nothing",
+            "ledger/test_gitjournal.py::test_each_push_adds_one_file_and_changes_none",
+        ),
     ),
     "AUT-4": Requirement(
         "Secrets that are held reach no log, ledger or report, in any common encoding.",
@@ -690,6 +827,12 @@ REQUIREMENTS: dict[str, Requirement] = {
             _ATTACK,
         ),
     ),
+    "I17": Requirement(
+        "Each promoted commit came by a pull request approved as it was merged, is a run's own on record, or is listed and blocked.",
+        (_CONTENTS + "test_reviewed_is_an_approval_by_somebody_else_of_exactly_what_was_merged",
+         _CONTENTS + "test_a_runs_own_commit_counts_only_where_its_record_lists_it",
+         "laws/test_releases.py::test_i17_what_does_not_descend_or_nobody_vouched_for_is_not_released"),
+    ),
     "I18": Requirement(
         "Nothing is forced, no tag is moved, and only the run's own merged branch is deleted.",
         (
@@ -812,6 +955,14 @@ REQUIREMENTS: dict[str, Requirement] = {
             "ledger/test_sqlite.py::test_a_ledger_that_was_cut_short_is_refused_and_kept",
             "test_statefile.py::test_a_file_that_is_not_strict_is_refused_and_kept", _IMPOSSIBLE,
         ),
+    ),
+    "I33": Requirement(
+        "Nothing reaches production before its intent record is on the remote, and an outcome follows each intent.",
+        (_CLOSING + "test_the_guard_lets_nothing_reach_production_before_its_intent_is_on_record",
+         _CLOSING + "test_a_ledger_in_which_production_moved_without_its_intent_does_not_fold",
+         _CLOSING + "test_an_outcome_that_cannot_be_written_halts_and_is_written_at_the_next_resume",
+         "laws/test_crashes.py::test_i33_every_effect_and_every_refusal_is_on_the_record",
+         "crash/test_git_journal.py::test_a_job_that_is_killed_at_a_boundary_goes_on_from_an_empty_disk"),
     ),
     "I34": Requirement(
         "The ledger is append-only and chained; the verifier finds any edit, drop, reorder, truncation or fork against a known head.",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pilothouse.intent import Clarify, Intent, Unknown, parse
 from pilothouse.intent_words import PHRASES
 
-WORKFLOWS = ("release", "rollback", "ship-prod", "coordinate", "promote", "hotfix")
+WORKFLOWS = ("release", "rollback", "ship-prod", "coordinate", "promote", "promote-audited", "hotfix")
 ACME = "acme"
 
 
@@ -33,6 +33,9 @@ STARTS: dict[str, Intent] = {
     "/release": ship(),
     "/ship-prod": ship(workflow="ship-prod"),
     "coordinate the release": ship(workflow="coordinate"),
+    "promote staging to main": Intent("promote-audited", ACME),
+    "please promote staging of acme": Intent("promote-audited", ACME),
+    "/promote-audited acme": Intent("promote-audited", ACME),
     "promote version": ship(workflow="coordinate"),
     "promote version 1.4.0": ship(workflow="coordinate", version="1.4.0"),
     "run the deployment pipeline": ship(workflow="coordinate"),
@@ -255,6 +258,14 @@ def test_the_default_workflow_is_what_plain_verbs_start() -> None:
 def test_a_workflow_that_is_not_there_is_named_not_replaced() -> None:
     answer = parse("coordinate the release", [ACME])
     assert answer == Unknown("There is no workflow 'coordinate' here", ("release", "rollback"), "unknown-workflow")
+
+
+def test_to_promote_means_the_audited_promotion_where_there_is_no_other() -> None:
+    installed = ("release", "rollback", "promote-audited")
+    for words in ("promote", "promote acme", "please promote acme to production"):
+        answer = parse(words, [ACME], workflows=installed)
+        assert isinstance(answer, Intent) and answer.workflow == "promote-audited"
+    assert isinstance(parse("promote acme", [ACME]), Unknown)  # and where there is neither, none is taken for it
 
 
 def test_without_products_the_answer_says_how_to_begin() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.canonical import sha256_hex
-from pilothouse.errors import LeaseLost, PilothouseError, RequestRefused
+from pilothouse.errors import LeaseLost, PilothouseError, RequestRefused, RunEnded
 from pilothouse.folder import FOLDER
 from pilothouse.guard.clearance import ACCOUNT
 from pilothouse.guard.state import RunState
@@ -254,7 +254,11 @@ class Pilothouse(Workspace):
         from pilothouse.stateview import check_state_file
 
         check_state_file(self)
-        return approving.approve(self, self.find(run), who, ask)
+        try:
+            return approving.approve(self, self.find(run), who, ask)
+        except RunEnded:
+            self._closed(self.find(run))
+            raise
 
     def approve_scripted(self, state: RunState, checkpoint: str) -> bool:
         """Approve by the file that policy names, where it covers this checkpoint (APR-6).
@@ -310,10 +314,19 @@ class Pilothouse(Workspace):
         """Reject what waits; durable."""
         from pilothouse import people
 
-        return people.reject(self, self.find(run), who, reason)
+        return self._closed(people.reject(self, self.find(run), who, reason))
 
     def abort(self, run: str, who: Person, reason: str) -> RunState:
         """End a run; durable. An act that is under way gets its outcome recorded all the same."""
         from pilothouse import people
 
-        return people.abort(self, self.find(run), who, reason)
+        return self._closed(people.abort(self, self.find(run), who, reason))
+
+    def _closed(self, state: RunState) -> RunState:
+        """The run, with the outcome of what was on record written down; who conducts it now does that themselves."""
+        if not state.closing:
+            return state
+        try:
+            return self.advance(state.run).state
+        except RequestRefused:
+            return self.find(state.run)

@@ -60,7 +60,7 @@ def approve(app: Workspace, state: RunState, who: Person, ask: Callable[[str, st
     spent = replace(spent, entered=entered[:64])
     if approval.expired(known, app.clock.now()):
         append(app, state, spent, CheckpointExpired(name, opened.approval_digest))
-        raise RequestRefused("checkpoint-expired", f"{name} expired at {opened.expires_at}")
+        raise RunEnded("checkpoint-expired", f"{name} expired at {opened.expires_at}")
     right = replace(spent, matched=True)
     if not approval.entry_matches(word, entered, until, app.clock.now()):
         return _not_matched(app, state, drawn, spent, who)
@@ -133,6 +133,7 @@ def _asked(app: Workspace, state: RunState) -> tuple[str, CheckpointState, Check
     if refusal is not None:
         if refusal.reason_code == "checkpoint-expired":
             append(app, state, CheckpointExpired(name, known.opened.approval_digest))
+            raise RunEnded(refusal.reason_code, refusal.message, refusal.hint)
         raise RequestRefused(refusal.reason_code, refusal.message, refusal.hint)
     return name, known, known.opened
 

@@ -159,10 +159,13 @@ def _playbook(folder: Path, configuration: Configuration) -> Iterator[Check]:
 def _approvals(configuration: Configuration, env: Mapping[str, str]) -> Check:
     """Whether a program that runs as an approver's account could approve in their name (APR-6)."""
     if configuration.policy.signature != "require":
+        told = "a typed word approves: it proves an account, and no person (policy.approval.signature: allow)"
+        if configuration.ledger == "git":
+            told += "; and whoever may push refs/pilothouse/* can write an approval in anybody's name (ledger: git)"
         return Check(
             "approvals",
             WARN,
-            "a typed word approves: it proves an account, and no person (policy.approval.signature: allow)",
+            told,
             "where agents, jobs or other people run as an approver's account, set policy.approval.signature: require\n"
             "on the base branch, with keys that this account cannot use",
         )

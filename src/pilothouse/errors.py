@@ -3,7 +3,8 @@
 PilothouseError                 every failure that a person may see: reason code, sentence, hint, exit code
 ├── UsageError            2     the command line asks for something that does not exist
 │   └── InvalidFile       2     a file is not what its schema says: path, line, what was expected
-├── RequestRefused       20     the request cannot start: busy product, nothing to release, wrong environment
+├── NothingToDo           0     the world is as the request wants it already; no failure
+├── RequestRefused       20     the request cannot start: busy product, wrong environment
 │   └── RunEnded         40     what a person did just now ended the run: ABORT, the third wrong word, an expiry
 ├── ToolFailed           20     a tool could not do its work; the engine turns it into a Failed or Refused event
 │   ├── Unreachable      20     the other side did not answer; what it holds is unknown
@@ -11,6 +12,7 @@ PilothouseError                 every failure that a person may see: reason code
 └── LedgerError          50     the truth cannot be written or read; nothing may move
     ├── LedgerCorrupt    50     stored bytes do not verify, or are of a newer version
     ├── ImpossibleHistory 50    the events contradict each other
+    ├── LedgerUnreachable 50    the remote that holds the ledger does not answer
     ├── ChainMoved       50     somebody appended first (compare-and-swap lost); read again
     └── LeaseLost        50     another conductor holds the product, or this one's lease ran out
 """
@@ -68,6 +70,12 @@ class InvalidFile(UsageError):
         self.line = line
 
 
+class NothingToDo(PilothouseError):
+    """The world is as the request wants it already: nothing was started, and nothing is wrong."""
+
+    exit_code = EXIT_DONE
+
+
 class RequestRefused(PilothouseError):
     """The request is well-formed, but may not start now."""
 
@@ -120,6 +128,10 @@ class LedgerCorrupt(LedgerError):
 
 class ImpossibleHistory(LedgerError):
     """The events of a run contradict each other (the fold refuses them)."""
+
+
+class LedgerUnreachable(LedgerError):
+    """The remote that holds the ledger (``ledger: git``) does not answer; nothing may move until it does."""
 
 
 class ChainMoved(LedgerError):

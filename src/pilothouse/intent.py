@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from pilothouse.intent_words import (
     APPROVAL_WORDS,
     ASSENT,
+    AUDITED,
     NEGATIONS,
     PHRASES,
     POLITE,
+    PROMOTE,
     QUESTIONS,
     RELEASE,
     ROLLBACK,
@@ -337,7 +339,7 @@ def _unclear(heard: _Heard, world: _World) -> Answer | None:
 
 
 def _workflow(heard: _Heard, world: _World) -> str | Answer:
-    named = tuple(dict.fromkeys(heard.of("workflow")))
+    named = tuple(dict.fromkeys(_installed(name, world) for name in heard.of("workflow")))
     if len(named) > 1:
         return Clarify("Which workflow?", named, "which-workflow")
     back, backwards = heard.of("back"), heard.of("backwards")
@@ -348,6 +350,11 @@ def _workflow(heard: _Heard, world: _World) -> str | Answer:
     strong = bool(heard.of("forward") or heard.of("dry"))
     weak = bool(heard.of("weak") and heard.of("environment"))
     return world.default_workflow if strong or weak else _nothing(world)
+
+
+def _installed(name: str, world: _World) -> str:
+    """A workflow that a phrase means: "promote" is the audited promotion where there is no other."""
+    return AUDITED if name == PROMOTE and PROMOTE not in world.workflows and AUDITED in world.workflows else name
 
 
 def _way_back(heard: _Heard, named: tuple[str, ...], world: _World) -> str | Answer:

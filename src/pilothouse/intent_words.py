@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Workflows that the phrases can select; one that is not installed is named in the answer, not replaced by another.
 RELEASE, ROLLBACK, COORDINATE, PROMOTE = "release", "rollback", "coordinate", "promote"
+AUDITED = "promote-audited"
 
 
 def _set(words: str) -> frozenset[str]:
@@ -49,6 +50,8 @@ def _phrases() -> dict[tuple[str, ...], tuple[str, str]]:
             "coordinate the release": COORDINATE, "coordinate a release": COORDINATE, "coordinate": COORDINATE,
             "the deployment pipeline": COORDINATE, "deployment pipeline": COORDINATE, "release pipeline": COORDINATE,
             "promote version": COORDINATE, "promote the version": COORDINATE, "promote": PROMOTE,
+            "promote staging to main": AUDITED, "promote staging": AUDITED, "audited promotion": AUDITED,
+            "promote with an audit trail": AUDITED, "promote audited": AUDITED,
         },
         "environment": {
             "production": "production", "prod": "production", "live": "production", "staging": "staging",

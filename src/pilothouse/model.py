@@ -46,6 +46,12 @@ ARGUMENT_TYPES = (
 )  # fmt: skip
 
 
+# The act that writes a release record on the remote. It is the ledger's own hand, not the release's: it touches nothing
+# that ships, is never taken back, and must follow even a rejected card; so no checkpoint covers it (docs/adr/0016).
+RECORD = "record.write"
+INTENT, OUTCOME = "intent", "outcome"
+
+
 @dataclass(frozen=True, slots=True)
 class Argument:
     """One argument of a tool: its type, and whether it is a text body.
@@ -126,7 +132,7 @@ class Branch:
     name: str
     title: str
     phases: tuple[Phase, ...]
-    ends: str  # rolled-back | halted
+    ends: str  # rolled-back | halted | failed | aborted
 
 
 EACH_ACT = "each-act"

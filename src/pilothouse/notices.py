@@ -168,7 +168,8 @@ def _over(state: RunState) -> Occasion:
         by = state.superseded_by
         told = f"gave way to {by}" if by else "was ended by a person, or nobody answered in time"
         return Occasion("ended", "aborted", f"{state.run} {told}.", follows=True)
-    outcome = state.ended.outcome
+    # Who asked to be told of what halts is told of what failed for good.
+    outcome = "halted" if state.ended.outcome == "failed" else state.ended.outcome
     acts = state.plan.acts if state.plan else ()
     announced = any(
         act.tool == ANNOUNCES and (known := state.acts.get(act.step)) is not None and known.done is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pilothouse import locking
 from pilothouse.clearances import known_as
 from pilothouse.engine.world import iso
-from pilothouse.errors import ImpossibleHistory, RequestRefused, UsageError
+from pilothouse.errors import ChainMoved, ImpossibleHistory, RequestRefused, UsageError
 from pilothouse.events import (
     Aborted,
     Event,
@@ -30,12 +30,28 @@ if TYPE_CHECKING:
     from pilothouse.workspace import Workspace
 
 
+_TRIES = 3  # of an append that lost its compare-and-swap to something that is not this run's
+
+
 def append(app: Workspace, state: RunState, *facts: Fact) -> RunState:
     """Append a person's facts where the run still is as this person saw it; the state after.
 
     Raises:
         ChainMoved: something happened meanwhile; look again.
     """
+    for left in reversed(range(_TRIES)):
+        try:
+            _append(app, state, facts)
+        except ChainMoved:
+            # A notice or another run came first: that changes nothing of what this person saw.
+            if not left:
+                raise
+        else:
+            break
+    return app.find(state.run)
+
+
+def _append(app: Workspace, state: RunState, facts: tuple[Fact, ...]) -> None:
     from pilothouse.ports import Head
 
     chain = state.started.product
@@ -48,7 +64,6 @@ def append(app: Workspace, state: RunState, *facts: Fact) -> RunState:
     at = iso(app.clock.now())
     _demand_possible(app, state, facts, at)
     app.journal.append(chain, state.run, facts, at, expect=Head(head.seq, head.hash))
-    return app.find(state.run)
 
 
 def _demand_possible(app: Workspace, state: RunState, facts: tuple[Fact, ...], at: str) -> None:

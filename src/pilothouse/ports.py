@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -84,6 +84,45 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Give back what the adapter holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """A chain as a remote holds it.
+
+    Attributes:
+        mark: which state of the remote this is, as the carrier names it (a commit); empty: the remote holds nothing.
+        head: the end of the chain there.
+        lease: who may advance the product, as the remote has it; None where nobody ever held it.
+    """
+
+    mark: str = ""
+    head: Head = EMPTY
+    lease: Lease | None = None
+
+
+class Carrier(Protocol):
+    """A place beyond this machine's disk that holds chains: append-only, and grown by compare-and-swap alone."""
+
+    def tips(self) -> Mapping[str, Tip]:
+        """Every chain that the remote holds, asked now.
+
+        Raises:
+            LedgerUnreachable: the remote does not answer.
+            LedgerCorrupt: ``ledger-forked``: what the remote held before is gone or another one.
+        """
+
+    def rows(self, chain: str, tip: Tip, start: int) -> list[tuple[int, str, bytes]]:
+        """The rows ``(seq, hash, bytes)`` of a chain from a sequence number on, unchecked. Raises LedgerCorrupt."""
+
+    def push(self, chain: str, tip: Tip, rows: Sequence[tuple[int, str, bytes]], lease: Lease | None) -> Tip:
+        """Add rows, and say who holds the lease, where the remote still is at ``tip``; the tip afterwards.
+
+        Raises:
+            ChainMoved: it is not; nothing was added.
+            LedgerUnreachable: the remote does not answer; whether the rows landed is told by asking it again.
+            LedgerError: ``ledger-push-refused``.
+        """
 
 
 class Clock(Protocol):

@@ -54,8 +54,11 @@ def credential_names(product: Product) -> tuple[str, ...]:
     """The variables that a product's configuration names as holding secrets."""
     forge = product.forge.credentials if product.forge else ()
     services = [notice.url_variable for notice in product.notify]
+    tickets = product.tickets.credentials if product.tickets else ()
     environments = [name for item in product.environments.values() for name in item.credentials]
-    return tuple(dict.fromkeys(name for name in (product.remote_token, *services, *forge, *environments) if name))
+    return tuple(
+        dict.fromkeys(name for name in (product.remote_token, *services, *forge, *tickets, *environments) if name)
+    )
 
 
 def redactor(project: Path | None, environ: Mapping[str, str]) -> Redactor:

@@ -170,6 +170,55 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
+class Promotion:
+    """What ``promote-audited`` moves the base branch to; ``timeout`` (seconds) is of the deployment that follows.
+
+    ``deployment`` is the environment's name in the forge's deployments.
+    """
+
+    branch: str = "staging"
+    deployment: str = "production"
+    timeout: float = 1200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The release records on the remote.
+
+    Attributes:
+        branch: where they are written, never rewritten.
+        archive: path of a pull request's archive there, with ``{number}``.
+        areas: path globs by the area's name.
+        unlinked_commits: ``block`` or ``list``: what follows from a commit without a pull request.
+        signing_key: the variable that names a private key's file; empty: records are not signed.
+        public_key: that key's public half, as SSH writes it; empty: none.
+    """
+
+    branch: str = "compliance-archives"
+    archive: str = "archives/pr-{number}.md"
+    areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unlinked_commits: str = "block"
+    signing_key: str = ""
+    public_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    """Where tickets live: an MCP server of .mcp.json.
+
+    ``tools`` maps what is wanted (``get``, ``comment``, ``comments``) to names that are tried before the known ones;
+    ``timeout`` is seconds of one call.
+    """
+
+    server: str = "linear"
+    pattern: str = "[A-Z][A-Z0-9]{1,9}-[0-9]{1,6}"
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    credentials: tuple[str, ...] = ()
+    comment: bool = True
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Where notices go: console, file (JSON lines, ``path`` within the project), apprise, ntfy or webhook.
 
@@ -268,6 +317,9 @@ class Product:
     notify: tuple[Notice, ...]
     manual_checks: tuple[ManualCheck, ...] = ()
     phase: str = "active"  # active, paused or retired: only an active product ships
+    promotion: Promotion | None = None
+    audit: Audit | None = None  # None: no records are written
+    tickets: Tickets | None = None
     remote_token: str = ""  # the variable with which git logs in to an https remote; empty: as ssh or the URL does
 
 
@@ -388,3 +440,4 @@ class Configuration:
     schedules: tuple[Schedule, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     models: Models | None = None  # None: every agent is scripted
+    ledger: str = "local"  # local, or git: kept on the remote's refs/pilothouse/

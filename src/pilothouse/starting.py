@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from pilothouse import __version__, config
+from pilothouse import __version__, config, promoting
 from pilothouse.canonical import Json
 from pilothouse.clearances import ROLLBACK, is_way_back, on_base, trusted_base, within_repository
 from pilothouse.composition import checked_workflow, toolbox, world_of
@@ -25,6 +25,7 @@ from pilothouse.policies import demand_pushed, held_by
 from pilothouse.settings import Configuration, Product
 
 if TYPE_CHECKING:
+    from pilothouse.ports import Tools
     from pilothouse.workspace import Request, Workspace
 
 
@@ -116,19 +117,22 @@ def _prepare(app: Workspace, request: Request, who: Person) -> Prepared:
     _check_inputs(workflow, request)
     inputs: dict[str, Json] = {"version": request.version, **request.inputs}
     seen = None if name == ROLLBACK else tools.observe("git.base", {}).facts
-    pinned = _pin_rollback(app, product, inputs) if seen is None else seen
+    pinned = _pin_rollback(app, product, inputs) if seen is None else promoting.pinned(tools, workflow, product, seen)
+    if promoting.promotes(workflow) and product.promotion is not None:
+        inputs["promoted_branch"] = product.promotion.branch
     gives_way = _refuse_if_busy(app, product.name, request, str(pinned["to_sha"]))
     inputs["superseded_branch"] = "" if name == "rollback" else _left_branch(app, product.name)
     path = within_repository(app.project)
     way_back = inputs[WAY_BACK] = is_way_back(tools, product.name, name, workflow.source, path)
-    run = _run_id(app, product.name, now.strftime("%Y-%m-%d"), several=len(configuration.products) > 1)
+    several = len(configuration.products) > 1
+    run = _run_id(app, tools, product, now.strftime("%Y-%m-%d"), several=several)
     started = Started(
         product=product.name, workflow=name, workflow_source=workflow.source, config_source=configuration.source,
         prompts=cast("dict[str, Json]", dict(templates)), inputs=inputs, started_by=who.identity, channel=who.channel,
         started_on=now.strftime("%Y-%m-%d"), from_version=str(pinned["from_version"]),
         from_sha=str(pinned["from_sha"]), to_sha=str(pinned["to_sha"]), base_ref=product.base,
         targets=_targets(product), global_head=app.journal.head("_global").hash,
-        supersedes=gives_way.run if gives_way else None, outline=_outline(workflow), tool_version=__version__,
+        supersedes=gives_way.run if gives_way else None, outline=outline_of(workflow), tool_version=__version__,
     )  # fmt: skip
     policy = None if way_back else on_base(tools, trusted_base(tools, product.name, path, seen), path)
     if policy is not None:
@@ -162,7 +166,7 @@ def _refuse_if_busy(app: Workspace, product: str, request: Request, to_sha: str)
             return None  # it only looks; who follows it is told that the product is busy
         told = f"{state.run} holds {state.started.product}: started by {who} at {when} UTC, {state.standing()}"
         # What is in production already is finished or taken back first: it is tagged nowhere yet.
-        if state.refused is None or state.production_attempted():
+        if state.refused is None or state.production_attempted() or state.recording():
             raise RequestRefused("product-busy", told, f"see: pilothouse status {state.run}")
         if state.started.to_sha == to_sha and request.workflow in {"", state.started.workflow}:
             hint = f"nothing has changed since: pilothouse resume {state.run}, or pilothouse abort {state.run}"
@@ -190,10 +194,17 @@ def _left_branch(app: Workspace, product: str) -> str:
     return ""
 
 
-def _run_id(app: Workspace, product: str, date: str, *, several: bool) -> str:
-    taken = sum(1 for state in app.runs() if state.run.startswith(f"r-{date}-"))
+def _run_id(app: Workspace, tools: Tools, product: Product, date: str, *, several: bool) -> str:
+    number = 1 + sum(1 for state in app.runs() if state.run.startswith(f"r-{date}-"))
     # Two products may start at the same moment, and the compare-and-swap is one a product: the name tells them apart.
-    return f"r-{date}-{taken + 1:02d}" + (f"-{product}" if several else "")
+    end = f"-{product.name}" if several else ""
+    # Another clone may have shipped today, or this one's ledger was lost: a record is never written over another one's.
+    while (
+        product.audit is not None
+        and tools.observe("record.known", {"run": f"r-{date}-{number:02d}{end}"}).facts["known"]
+    ):
+        number += 1
+    return f"r-{date}-{number:02d}{end}"
 
 
 def _targets(product: Product) -> dict[str, Json]:
@@ -207,7 +218,8 @@ def _targets(product: Product) -> dict[str, Json]:
     }
 
 
-def _outline(workflow: Workflow) -> tuple[dict[str, Json], ...]:
+def outline_of(workflow: Workflow) -> tuple[dict[str, Json], ...]:
+    """The steps of a workflow as ``Started`` keeps them: the main line first, then each branch."""
     rows: list[dict[str, Json]] = []
     for branch in ("main", *workflow.branches):
         phases = workflow.phases if branch == "main" else workflow.branches[branch].phases
@@ -234,6 +246,23 @@ def _pin_rollback(app: Workspace, product: Product, inputs: dict[str, Json]) -> 
             "rollback-of-rollback", f"the last change of production was a rollback ({last.run})",
             "a rollback is never rolled back: ship the version that you want",
         )  # fmt: skip
+    promoted = promoting.way_back(touched, product)
+    if promoted is not None:
+        run, bad, good = promoted
+        known = str(run.facts().get("live", {}).get("version") or run.started.from_version)
+        if inputs.get("version") not in (None, "", known):
+            raise RequestRefused(
+                "version-not-recorded", f"a promotion is taken back to what was there before it: {known}",
+                "leave --to out; for another version merge it into the promoted branch and ship",
+            )  # fmt: skip
+        if inputs.pop("restore_database", False):
+            raise RequestRefused(
+                "restore-not-planned", f"a promotion of {product.name} makes no backup, so there is none to restore",
+                "leave --restore out; restore the database by its own means",
+            )  # fmt: skip
+        inputs["to_version"] = known
+        bad_version = str(run.facts().get("version", {}).get("version") or inputs["to_version"])
+        return {"from_version": bad_version, "from_sha": bad, "to_sha": good}
     live = last.facts().get("live", {})
     deployed = last.facts().get("production-deploy", {})
     # A rollback that failed is tried again with its own target: what was live when it began is what it takes back.

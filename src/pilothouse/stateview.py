@@ -97,7 +97,7 @@ def _chains(app: Workspace) -> list[str]:
 
 
 def _has_ledger(app: Workspace) -> bool:
-    return (app.project / ".pilothouse" / "ledger.db").exists()
+    return app.has_ledger
 
 
 def _expected(app: Workspace, existing: str | None) -> dict[str, Json] | str:

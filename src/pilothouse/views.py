@@ -36,7 +36,7 @@ from pilothouse.render.course import (
 
 EXITS = {
     "running": EXIT_DONE, "waiting": EXIT_WAITING, "done": EXIT_DONE, "refused": EXIT_REFUSED,
-    "rolled-back": EXIT_ROLLED_BACK, "aborted": EXIT_ABORTED, "halted": EXIT_HALTED,
+    "failed": EXIT_HALTED, "rolled-back": EXIT_ROLLED_BACK, "aborted": EXIT_ABORTED, "halted": EXIT_HALTED,
 }  # fmt: skip
 
 
@@ -55,6 +55,11 @@ def error_json(error: PilothouseError) -> dict[str, Json]:
     return {
         "schema": schema("error"), "reason_code": error.reason_code, "message": error.message, "hint": error.hint,
     }  # fmt: skip
+
+
+def nothing_json(error: PilothouseError) -> dict[str, Json]:
+    """``pilothouse.nothing/1``: nothing was started, because the world is as it was wanted already."""
+    return {**error_json(error), "schema": schema("nothing"), "runs": []}
 
 
 def status_json(runs: Iterable[RunState]) -> dict[str, Json]:

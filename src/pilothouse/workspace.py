@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from pilothouse.guard.state import RunState
 from pilothouse.ports import Boundary, Clock, Journal, Model, Personas
 
 if TYPE_CHECKING:
+    from pilothouse.ledger.gitjournal import GitJournal
+    from pilothouse.ledger.sqlite import SqliteJournal
     from pilothouse.redaction import Redactor
     from pilothouse.settings import Models
 
@@ -75,6 +78,7 @@ class Workspace:
     boundary: Boundary = _nothing
     personas: Personas | None = None
     _journal: Journal | None = None
+    _carried: GitJournal | None = None  # the same, within, where the ledger stands on the remote
     _model: tuple[Models, Model] | None = None
 
     # --- the ledger ---------------------------------------------------------------------------------------------
@@ -91,8 +95,52 @@ class Workspace:
             ignore = folder / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
-            self._journal = GuardedJournal(SqliteJournal(folder / "ledger.db"), self.redactor)
+            local = SqliteJournal(folder / "ledger.db")
+            self._journal = GuardedJournal(self._on_remote(local) if self.on_remote else local, self.redactor)
         return self._journal
+
+    def _on_remote(self, local: SqliteJournal) -> GitJournal:
+        from pilothouse import config
+        from pilothouse.errors import ToolFailed
+        from pilothouse.ledger.gitjournal import GitJournal
+        from pilothouse_tools.carrier import carrier_of
+
+        products = config.load(self.project / "pilothouse.yml").products
+        scratch = own_folder(self.project.resolve()) / "work"
+        scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            carrier = carrier_of(products, self.project.resolve(), self.environ, self.clock, scratch)
+        except ToolFailed as failure:
+            raise LedgerError(failure.reason_code, failure.message, failure.hint) from failure
+        self._carried = GitJournal(local, carrier)
+        return self._carried
+
+    @cached_property
+    def on_remote(self) -> bool:
+        """Whether the ledger stands on the remote, by the project's pilothouse.yml (``ledger: git``).
+
+        Raises:
+            InvalidFile: pilothouse.yml says something of a ledger, and is not sound.
+        """
+        try:
+            text = (self.project / "pilothouse.yml").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        if "ledger" not in text and "\\" not in text:  # an escape could spell it; most commands parse nothing for this
+            return False
+        from pilothouse import config
+
+        return config.load(self.project / "pilothouse.yml").ledger == "git"
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there may be a ledger; asking makes none."""
+        return self._journal is not None or (self.project / FOLDER / "ledger.db").exists() or self.on_remote
+
+    @property
+    def ledger_note(self) -> str:
+        """What a reader must know of the ledger: the remote was not reached, or did not take what is here; or empty."""
+        return self._carried.note if self._carried is not None else ""
 
     def redactor(self) -> Redactor:
         """Takes out every value that this project's configuration and environment hold (AUT-4)."""
@@ -119,11 +167,11 @@ class Workspace:
         self._forget_model()
         if self._journal is not None:
             self._journal.close()
-            self._journal = None
+            self._journal = self._carried = None
 
     def runs(self, product: str | None = None) -> list[RunState]:
         """All runs, oldest first, of one product or of all."""
-        if self._journal is None and not (self.project / FOLDER / "ledger.db").exists():
+        if not self.has_ledger:
             return []
         found: list[RunState] = []
         for chain in self.journal.chains():
@@ -138,7 +186,7 @@ class Workspace:
 
     def chains(self) -> list[str]:
         """The products that have runs, and what else has a chain of its own (``_global``)."""
-        if self._journal is None and not (self.project / FOLDER / "ledger.db").exists():
+        if not self.has_ledger:
             return []
         return list(self.journal.chains())
 

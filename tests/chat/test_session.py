@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -11,11 +13,14 @@ from approvals.quay import policy
 from approvals.terminals import stored
 from chat.talks import MINE, Talk, dock, talking, thinking, with_key
 from llm.model_server import ModelServer, Say, call, text
-from pilothouse.app import os_user
+from pilothouse.app import Request, os_user
+from pilothouse.chat import releases
+from pilothouse.chat.looks import Looks
 from pilothouse.chat.wants import Approve, Quit
 from pilothouse.events import Started
+from pilothouse.harbour import Variant
 from pilothouse.render.course import open_checkpoint, state_name
-from pilothouse.render.screen import flat
+from pilothouse.render.screen import Tone, flat
 
 
 def until_it_rests(talk, seconds=120):
@@ -88,6 +93,46 @@ def test_a_release_and_its_way_back_from_the_first_question_to_the_last(harbour)
         talk.session.close()
         for conductor in talk.session.conductors._children.values():
             conductor.wait(60)
+
+
+@pytest.mark.slow
+def test_what_a_promotion_holds_is_told_and_that_there_is_none_is_no_error(harbour):
+    world = harbour(variant=Variant(layout="promotion"))
+    talk = Talk(world.project, {**os.environ, **world.environment})
+    app = talk.session.app
+    try:
+        told = talk.say("what is in the next release of acme?")
+        assert "10 commits · 8 PRs" in told and "Compliance" in told and "Nothing" not in told
+        assert max(len(row) for row in told.splitlines()) <= talk.width
+        told = talk.say("dry run of acme")
+        assert "#241" in told and "Compliance" in told and "after approval" in told
+        assert told.count("write the outcome record") == 1 and "Only if it goes wrong" not in told
+        assert told.splitlines()[-1].strip() == "To do it: /promote-audited acme"
+
+        looks = Looks(app, talk.session.thinker._rehearsed, talk.session.thinker.held, lambda _state: False, print)
+        said, failed = looks.call("next_release", {"product": "acme"})
+        found = json.loads(said.splitlines()[1])
+        assert (failed, found["contents"]["commits"], found["would_be_refused_now"]) == (False, 10, [])
+        assert len(found["summary"]["PRs"]) == 8
+
+        state, _ = talk.session.rehearse(Request("acme", dry_run=True))
+        object.__setattr__(state, "evidence", {k: v for k, v in state.evidence.items() if k != "contents"})
+        told = "\n".join(flat(spans) for spans in releases.next_release(state, ["contents: too many"], 80))
+        assert "not known" in told and "contents: too many" in told and "Nothing" not in told
+
+        subprocess.run(
+            ["git", "-C", str(world.origin), "update-ref", "refs/heads/main", "refs/heads/staging"], check=True
+        )
+        for line in ("what is in the next release of acme?", "dry run of acme", "promote acme"):
+            told = talk.say(line)
+            assert "Nothing to release: main holds all of staging" in in_a_row(told)
+            assert talk.heard.code == 0
+            assert all(span.tone is not Tone.BAD for spans in talk.heard.lines for span in spans)
+        said, failed = looks.call("next_release", {"product": "acme"})
+        assert (failed, "nothing_to_do" in said) == (False, True)
+        assert app.runs() == []
+    finally:
+        talk.session.close()
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_the_lines_of_a_pipe_are_answered_and_approve_nothing(waiting):
     assert done.returncode == 20, done.stdout + done.stderr
     assert "It waits at" in done.stdout
     assert "nobody yet" in done.stdout
-    assert "an approval is typed by a person on a terminal" in done.stdout
+    assert "An approval is typed by a person on a terminal" in done.stdout
     assert of_kind(waiting, WordDrawn) == []
 
 

@@ -14,12 +14,19 @@ from pilothouse import reasons
 
 # Where each of these takes its reason code.
 PLACE = {
-    "PilothouseError": 0, "UsageError": 0, "RequestRefused": 0, "RunEnded": 0, "ToolFailed": 0, "Unreachable": 0,
+    "PilothouseError": 0, "UsageError": 0, "RequestRefused": 0, "RunEnded": 0, "NothingToDo": 0, "ToolFailed": 0, "Unreachable": 0,
     "LedgerError": 0, "LedgerCorrupt": 0, "ImpossibleHistory": 0, "ChainMoved": 0, "LeaseLost": 0, "Wait": 0, "Refuse": 0,
     "Failed": 1, "Halted": 1, "Refused": 1, "Finding": 2, "_halt": 2, "Clarify": 2, "Unknown": 2, "InvalidFile": 4,
 }  # fmt: skip
 # Put together when they are given, so that the source does not hold them whole.
-COMPOSED = {"watch-worse", "watch-no-data", "rollback-failed", "merge-by-hand-failed"}
+COMPOSED = {
+    "watch-worse",
+    "watch-no-data",
+    "rollback-failed",
+    "merge-by-hand-failed",
+    "aborted-failed",
+    "failure-failed",
+}
 
 
 def sources() -> Iterator[ast.Module]:

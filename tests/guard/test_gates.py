@@ -8,8 +8,9 @@ import pytest
 
 from guard_samples import product
 from pilothouse import events as e
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.fold import fold
-from pilothouse.guard.gates import RULES, Bound, judge, to_look_again
+from pilothouse.guard.gates import RULES, judge, to_look_again
 from pilothouse.model import Gate
 from pilothouse.settings import Policy, Readiness, Rollback
 from story import SHA, START, act, approved, chained, done, failed, intended, observed, opened, planned, started
@@ -24,7 +25,33 @@ def checks(**states):
     return {"sha": SHA, "complete": True, "checks": [{"name": name, "state": state} for name, state in states.items()]}
 
 
+PROMOTION = {"branch": "staging", "base": "main", "base_sha": SHA, "ahead": 2, "behind": 0, "on": "staging"}
+CONTENTS = {
+    "commits": [{"sha": SHA}],
+    "pulls": [{"number": 1}],
+    "unlinked": [],
+    "unreviewed": [],
+    "unread": [],
+    "counts": {"commits": 1},
+}
+DEPLOYMENT = {"sha": SHA, "found": True, "state": "success", "environment": "production"}
 CASES = [
+    ("fast-forward", PROMOTION, "ok"),
+    ("fast-forward", {**PROMOTION, "on": ""}, "ok"),  # a detached HEAD, as in CI
+    ("fast-forward", {**PROMOTION, "on": "topic"}, "wrong-branch"),
+    ("fast-forward", {**PROMOTION, "behind": 1}, "main-diverged"),
+    ("fast-forward", {**PROMOTION, "ahead": 0}, "nothing-to-promote"),
+    ("fast-forward", {**PROMOTION, "behind": None}, "branches-unknown"),
+    ("contents-linked", CONTENTS, "ok"),
+    ("contents-linked", {**CONTENTS, "unread": ["#7"]}, "contents-incomplete"),
+    ("contents-linked", {**CONTENTS, "commits": []}, "contents-incomplete"),
+    ("contents-linked", {**CONTENTS, "unlinked": [{"sha": SHA, "subject": "x"}]}, "contents-unlinked"),
+    ("contents-linked", {**CONTENTS, "unreviewed": [1]}, "contents-unlinked"),
+    ("deployed", DEPLOYMENT, "ok"),
+    ("deployed", {**DEPLOYMENT, "sha": "9" * 40}, "deployment-other-sha"),
+    ("deployed", {**DEPLOYMENT, "found": False}, "deployment-missing"),
+    ("deployed", {**DEPLOYMENT, "state": "failure"}, "deployment-failed"),
+    ("deployed", {**DEPLOYMENT, "state": "pending"}, "deployment-failed"),
     ("ci-green", checks(unit="success", lint="success"), "ok"),
     ("ci-green", checks(unit="success", lint="skipped"), "ok"),
     ("ci-green", checks(unit="skipped", lint="success"), "ci-missing"),

@@ -10,9 +10,9 @@ import pytest
 from guard_samples import product
 from pilothouse import events as e
 from pilothouse.canonical import digest
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.decide import act_key, asks_each, decide
 from pilothouse.guard.fold import fold
-from pilothouse.guard.gates import Bound
 from pilothouse.guard.policy import Block, Constraints
 from pilothouse.model import EACH_ACT, Gate, Kind, Permit, Refuse, Wait
 from pilothouse.settings import Policy

@@ -9,8 +9,9 @@ import pytest
 
 from guard_samples import product
 from pilothouse import events as e
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.fold import fold
-from pilothouse.guard.gates import RULES, Bound, evidence_of, judge, to_look_again
+from pilothouse.guard.gates import RULES, evidence_of, judge, to_look_again
 from pilothouse.model import Gate
 from pilothouse.settings import ManualCheck, Policy, Readiness, Rollback
 from story import SHA, START, act, approved, chained, done, failed, intended, observed, opened, planned, started
@@ -90,7 +91,8 @@ def test_a_gate_says_what_it_saw(rule, facts, told):
 @pytest.mark.parametrize("odd", [None, "", 1, True, {}, [1], "ok"])
 def test_no_odd_value_makes_a_gate_pass_that_knows_nothing(rule, odd):
     # Of what is not configured there is nothing to see: that is a pass, and it is the configuration's to say.
-    names = ("sha", "complete", "checks", "missing", "pulls", "issues", "unexpected", "reachable", "tools", "answers")
+    names = ("sha", "complete", "checks", "missing", "pulls", "issues", "unexpected", "reachable", "tools", "answers",
+             "commits", "unlinked", "unread", "on", "ahead", "behind", "base", "branch", "found", "state")  # fmt: skip
     facts = dict.fromkeys(names, odd)
     if rule not in {"logs-clean", "no-drift"}:
         assert not asked(rule, facts)[0]

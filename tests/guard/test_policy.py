@@ -12,9 +12,10 @@ from guard.test_product import line, locked
 from guard_samples import product
 from pilothouse import events as e
 from pilothouse.errors import ImpossibleHistory
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.decide import decide
 from pilothouse.guard.fold import fold
-from pilothouse.guard.gates import RULES, Bound
+from pilothouse.guard.gates import RULES
 from pilothouse.guard.policy import (
     Block,
     Constraints,

@@ -6,8 +6,9 @@ import pytest
 
 from guard_samples import product
 from pilothouse import events as e
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.fold import fold
-from pilothouse.guard.gates import Bound, judge, to_look_again
+from pilothouse.guard.gates import judge, to_look_again
 from pilothouse.guard.remedies import remedies
 from pilothouse.model import Gate, Kind, Step
 from pilothouse.settings import Policy

@@ -238,11 +238,8 @@ PROMISED = {
     "effect-late", "disk-full",
 }  # fmt: skip
 LATER = {
-    "ticket-missing": "tickets come with Linear",
-    "linear-down": "likewise",
     "container-unhealthy": "containers",
     "build-fails": "builds of images",
-    "archive-missing": "the compliance archive",
 }
 
 

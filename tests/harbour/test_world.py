@@ -362,7 +362,7 @@ def test_harbour_json_tells_where_everything_is_and_who_serves_it_now(up: Up) ->
     first = told()
     assert set(first) == {
         "folder", "project", "origin", "urls", "gh_socket", "control_socket", "environment", "watch_seconds",
-        "supervisor", "serving",
+        "supervisor", "serving", "layout", "ci",
     }  # fmt: skip
     for name, url in first["urls"].items():
         assert eyes.get(name, "/version")[0] == 200

@@ -167,17 +167,17 @@ LAWS: dict[str, Law] = {
         "A rejection, an abort and an expiry are durable: nothing goes on after them.",
         _APPROVALS + "test_i16_what_was_rejected_aborted_or_expired_never_goes_on",
         _GUARD + "state.py",
-        "        return bool(self.aborted or self.ended or self.superseded_by)",
-        "        return bool((self.aborted and not self.void_seq and not self.last_word and self.plan is None) or self.ended or self.superseded_by)",
+        "        return bool(self.ended or self.superseded_by or (self.aborted and not self.closing))",
+        "        return bool(self.ended or self.superseded_by or (self.aborted and not self.void_seq and not self.last_word and self.plan is None))",
         "a run that has a plan goes on after it was ended",
     ),
     "I17": Law(
-        "What is released descends from what is released now (reviews of each commit: with the compliance branch).",
-        _RELEASES + "test_i17_what_does_not_descend_from_what_is_released_is_not_released",
-        _TOOLS + "observe/git.py",
-        "    if older != newer and not contents.descends:",
-        "    if older != newer and not contents.commits:",
-        "any commit with something new will do",
+        "What is released descends from what is released now; in an audited promotion each commit was approved as merged.",
+        _RELEASES + "test_i17_what_does_not_descend_or_nobody_vouched_for_is_not_released",
+        _GUARD + "promotion.py",
+        '    unlinked, unreviewed = items(facts, "unlinked"), _numbers(facts, "unreviewed")',
+        '    unlinked, unreviewed = items(facts, "unlinked"), list[int]()',
+        "a pull request that nobody approved as it was merged will do",
     ),
     "I18": Law(
         "No ref moves but forward and by compare-and-swap, no tag moves, and only the run's own merged branch is deleted.",
@@ -271,8 +271,8 @@ LAWS: dict[str, Law] = {
         "One conductor a product: whoever was taken over performs nothing more.",
         _CRASHES + "test_i30_a_conductor_that_was_taken_over_does_nothing_more",
         _ENGINE + "perform.py",
-        "    log.confirm()\n    if log.state.over:",
-        "    if log.state.over:",
+        "    log.confirm()\n    if log.state.over or",
+        "    if log.state.over or",
         "between intent and effect nobody asks who holds the lease",
     ),
     "I31": Law(
@@ -292,7 +292,7 @@ LAWS: dict[str, Law] = {
         "of two values under one key the last one counts",
     ),
     "I33": Law(
-        "Every effect and refusal has a record, and an outcome always follows its intent, also after an abort.",
+        "Every effect and refusal has a record; an outcome follows each intent, also after an abort, also on the remote.",
         _CRASHES + "test_i33_every_effect_and_every_refusal_is_on_the_record",
         _ENGINE + "world.py",
         "kept = [fact for fact in facts if isinstance(fact, Done | Failed)] if self.state.over else facts",
@@ -306,6 +306,14 @@ LAWS: dict[str, Law] = {
         "            if entry.prev not in (prev, stored_prev) and seq == last_seq + 1:",
         "            if entry.prev not in (prev, stored_prev) and seq != last_seq + 1:",
         "an entry that was written anew with its hash is not found",
+    ),
+    "I35": Law(
+        "Each commit of main and each deployment has exactly one record, or is a listed exception.",
+        _RELEASES + "test_i35_each_commit_and_each_deployment_has_one_record_or_is_listed",
+        "src/pilothouse/covering.py",
+        '        elif len(holders) > 1:\n            yield Gap(product, "commit-in-several-records"',
+        '        elif len(holders) > 2:\n            yield Gap(product, "commit-in-several-records"',
+        "a commit that two records claim is nobody's business",
     ),
     "I36": Law(
         "Handoffs are typed, along allowed edges only, on evidence that exists, three in a row at most.",
@@ -352,9 +360,5 @@ LAWS: dict[str, Law] = {
 LATER: dict[str, Later] = {
     "I23": Later(
         "Waves: canary, soak, health, next.", "there is one deployment a release; waves come with their own issue"
-    ),
-    "I35": Later(
-        "Each commit of main and each deployment has exactly one record or a listed exception.",
-        "records on a compliance branch are not built yet; the audit reads the ledger alone",
     ),
 }

@@ -13,21 +13,23 @@ from hypothesis import strategies as st
 from guard_samples import product
 from laws.worlds import FEW, LAW, Clock, approve, production, world_of
 from pilothouse import events as e
+from pilothouse.covering import Release, gaps
 from pilothouse.engine.advance import advance
 from pilothouse.errors import ImpossibleHistory, ToolFailed
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.fold import fold
-from pilothouse.guard.gates import RULES, Bound, judge
+from pilothouse.guard.gates import RULES, judge
 from pilothouse.guard.policy import constraints, stamp
 from pilothouse.guard.product import Lock, ProductState
 from pilothouse.model import Gate, Presence
-from pilothouse.settings import Freeze, Needed, Policy
+from pilothouse.settings import Audit, Freeze, Needed, Policy
 from pilothouse_tools import health
 from pilothouse_tools.observe.touched import destructive
 from story import SHA, START, act, approved, chained, done, failed, intended, opened, planned, started
 from toyworld import ToyTools
 
 
-def test_i17_what_does_not_descend_from_what_is_released_is_not_released(small):
+def test_i17_what_does_not_descend_or_nobody_vouched_for_is_not_released(small):
     line = [small.released, small.commit("feat: one"), small.commit("feat: two")]
     small.git("checkout", "-q", "-b", "side", line[1])
     line.append(small.commit("feat: aside", {"aside": "x"}))
@@ -45,6 +47,11 @@ def test_i17_what_does_not_descend_from_what_is_released_is_not_released(small):
                 with pytest.raises(ToolFailed) as refused:
                     box.observe("git.contents", call)
                 assert refused.value.reason_code == "not-an-ancestor"
+    # Of an audited promotion: no commit without a pull request, no pull request that nobody approved as it was merged.
+    whole = {"commits": [{"sha": line[1]}], "pulls": [{"number": 1}], "unlinked": [], "unreviewed": [], "unread": []}
+    audited = Bound(dataclasses.replace(product(), audit=Audit()), Policy(), line[1], frozenset())
+    for lack in ({}, {"unlinked": [{"sha": line[1], "subject": "x"}]}, {"unreviewed": [1]}, {"unread": ["#1"]}):
+        assert RULES["contents-linked"]({**whole, **lack}, audited)[0] == (lack == {})
 
 
 def test_i18_no_ref_moves_but_forward_and_no_tag_moves_at_all(small, do):
@@ -248,3 +255,22 @@ def test_i26_there_is_a_known_version_to_go_back_to_and_it_is_still_the_one(fact
     known = facts["reachable"] is True and bool(facts["sha"]) and bool(facts["version"])
     assert RULES["live"](facts, BOUND)[0] == known
     assert RULES["still-live"](facts, BOUND)[0] == (known and facts["sha"] in {"1" * 40, "2" * 40})
+
+
+@LAW
+@given(st.lists(st.lists(st.integers(0, 5), max_size=4), max_size=4), st.lists(st.integers(0, 5), max_size=4))
+def test_i35_each_commit_and_each_deployment_has_one_record_or_is_listed(claims, deployed):
+    """Whatever the records claim: what is not listed has exactly one of them."""
+    shas = [str(number) * 40 for number in range(6)]
+    line = [{"sha": sha, "author": "ada", "at": "2026-11-01", "subject": "x"} for sha in shas]
+    half = {"outcome": {"deployment": {"id": "", "sha": ""}}, "artefacts": []}
+    releases = [
+        Release(f"acme-{n}", half, half, frozenset(shas[item] for item in claim)) for n, claim in enumerate(claims)
+    ]
+    rows = [{"id": str(n), "sha": shas[n], "at": "", "environment": "production"} for n in deployed]
+    listed = [gap.ref for gap in gaps("acme", line, releases, rows)]
+    for sha in shas:
+        holders = sum(sha in release.commits for release in releases)
+        assert (sha in listed) == (holders != 1)
+    assert all(row["id"] in listed for row in rows)  # no record says that production ran it
+    assert "deployments-unknown" in [gap.kind for gap in gaps("acme", line, releases, None)]

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from ledger.quay import Quay
 from pilothouse.errors import ChainMoved, LeaseLost, LedgerError
 from pilothouse.events import Ended, Resumed, Skipped, Superseded
 from pilothouse.ledger.chain import verify
+from pilothouse.ledger.gitjournal import GitJournal
 from pilothouse.ledger.memory import MemoryJournal
 from pilothouse.ledger.sqlite import SqliteJournal
 from pilothouse.ports import EMPTY, Head, Journal
 
 START = datetime(2026, 11, 21, 9, 41, tzinfo=UTC)
-Adapter = MemoryJournal | SqliteJournal
+Adapter = MemoryJournal | SqliteJournal | GitJournal
 
 
 def at(seconds: float = 0) -> str:
@@ -27,9 +29,16 @@ def skipped(number: int) -> Skipped:
     return Skipped(step=f"s-{number}", why="nothing to do – übersprungen")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "git"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Adapter]:
-    made = MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "ledger.db")
+    made: Adapter
+    match request.param:
+        case "memory":
+            made = MemoryJournal()
+        case "sqlite":
+            made = SqliteJournal(tmp_path / "ledger.db")
+        case _:
+            made = Quay(tmp_path).machine("one")
     yield made
     made.close()
 

@@ -93,11 +93,12 @@ def test_an_unknown_workflow_is_a_usage_error_with_the_nearest_name() -> None:
 
 def test_a_review_tells_of_a_broken_file_and_goes_on(tmp_path: Path) -> None:
     _write(tmp_path / "workflows" / "sample.yml", spoil(WORKFLOW, "phases:", "phasse:"))
+    _write(tmp_path / "workflows" / "well.yml", spoil(WORKFLOW, "name: sample", "name: well"))
     _write(tmp_path / "agents" / "qa-engineer.md", "no front matter")
     flows = {item.name: item for item in review.review_workflows(tmp_path, SPECS, RULES)}
     assert not flows["sample"].sound
     assert flows["sample"].problems[0].message.startswith("unknown key 'phasse'")
-    assert flows["release"].sound
+    assert flows["well"].sound
     agents = {item.name: item for item in review.review_personas(tmp_path, TOOL_KINDS)}
     assert not agents["qa-engineer"].sound
     assert agents["conductor"].sound

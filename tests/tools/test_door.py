@@ -99,7 +99,9 @@ def test_every_tool_declares_types_that_exist(still):
 def test_what_cannot_be_taken_back_says_so(still):
     specs = still.toolbox().specs()
     final = {name for name, spec in specs.items() if not spec.undoable}
-    assert final == {"git.merge", "git.tag", "forge.release", "backup.restore"}
+    assert final == {
+        "git.merge", "git.tag", "git.promote", "forge.release", "backup.restore", "record.write", "tickets.comment"
+    }  # fmt: skip
     assert specs["git.tag"].reach is Reach.PRODUCTION
     assert specs["deploy.apply"].effect is EffectClass.KEYED
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from guard_samples import product as sample
-from pilothouse.guard.gates import RULES, Bound
+from pilothouse.guard.bound import Bound
+from pilothouse.guard.gates import RULES
 from pilothouse.settings import Command, Deploy, Policy, Suite
 
 

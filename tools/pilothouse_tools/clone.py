@@ -97,6 +97,23 @@ def locate(project: Path) -> tuple[Path, Path]:
     )
 
 
+def checked_out(project: Path) -> str:
+    """The branch that a clone has checked out, or the commit where it has none (a detached HEAD, as in CI).
+
+    Raises:
+        ToolFailed: ``not-a-repository``.
+    """
+    top, _ = locate(project)
+    mark = top / ".git"
+    own = mark if mark.is_dir() else _led(mark, top, "gitdir:")
+    try:
+        with (own / "HEAD").open("rb") as file:
+            said = os.fsdecode(file.read(_LONGEST_PLACE)).strip()
+    except OSError as error:
+        raise ToolFailed("not-a-repository", f"{own}/HEAD cannot be read", "Look at that file; clone anew.") from error
+    return said.removeprefix("ref: refs/heads/")
+
+
 def _led(mark: Path, base: Path, prefix: str = "") -> Path:
     """Where a file that git leaves in the place of a folder leads to. Raises ToolFailed("not-a-repository")."""
     try:

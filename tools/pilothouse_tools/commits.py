@@ -26,7 +26,7 @@ _REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{40})\b", re.MULTILINE)
 _BUMP = re.compile(r"(?:bump|update|upgrade) (?:dependency )?(\S+) from v?(\S+) to v?(\S+)", re.IGNORECASE)
 _TICKET = re.compile(r"\b[A-Z][A-Z0-9]{1,9}-[1-9][0-9]{0,6}\b")
 # Standards that look like tickets.
-_NO_TICKET = frozenset(
+NO_TICKET = frozenset(
     {"AES", "CVE", "HTTP", "IEC", "IEEE", "ISO", "MD", "PEP", "RFC", "RSA", "SHA", "TLS", "UTC", "UTF", "WCAG"}
 )
 _LISTS = {"feat": "features", "feature": "features", "fix": "fixes", "bugfix": "fixes", "perf": "improvements",
@@ -139,7 +139,7 @@ class Contents:
         for text in (commit.subject, commit.body):
             if "-" in text:
                 for ticket in _TICKET.findall(text):
-                    if ticket.partition("-")[0] not in _NO_TICKET:
+                    if ticket.partition("-")[0] not in NO_TICKET:
                         self._tickets.setdefault(ticket)
 
     def _enter(self, commit: Commit, number: int, subject: str = "") -> bool:

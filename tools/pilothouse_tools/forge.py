@@ -27,6 +27,7 @@ _TIMEOUT = 60.0
 _TRIES = 3  # of a read; a write is never repeated
 _CAP = 32_000_000
 _HTTP = re.compile(r"HTTP (\d{3})")
+_LIMITED = re.compile(r"rate limit", re.IGNORECASE)
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="next"')
 _SETTLED = {  # what no repetition changes
     "400": ("forge-refused", ""),
@@ -68,6 +69,7 @@ def gh(context: Context, *arguments: str, stdin: bytes = b"") -> child.Finished:
         "NO_COLOR": "1",
         "GH_PAGER": "cat",
         "GH_SPINNER_DISABLED": "1",
+        "GOGC": "800",  # a process of one request ends before its collector would be worth its quarter of the CPU time
         "XDG_CACHE_HOME": f"{home}/.cache",
         "XDG_STATE_HOME": f"{home}/.state",
         "XDG_CONFIG_HOME": f"{home}/.config",
@@ -86,8 +88,12 @@ def gh(context: Context, *arguments: str, stdin: bytes = b"") -> child.Finished:
 def failure(context: Context, done: child.Finished, what: str) -> ToolFailed:
     """What a failed gh says, as a typed error: the forge's own refusal, or that it cannot be reached."""
     said = one_line(context.redact(done.stderr.decode("utf-8", "replace")), 400)
-    status = _HTTP.search(said)
-    code, hint = _SETTLED.get(status.group(1) if status else "", ("", ""))
+    found = _HTTP.search(said)
+    status = found.group(1) if found else ""
+    if status == "429" or (status == "403" and _LIMITED.search(said)):
+        return Unreachable("forge-rate-limited", f"{what}: the forge's rate limit is reached: {said}",
+                           "Wait for it to be lifted (gh api rate_limit), then: pilothouse resume")  # fmt: skip
+    code, hint = _SETTLED.get(status, ("", ""))
     if code:
         return ToolFailed(code, f"{what}: the forge answers: {said}", hint)
     return Unreachable("forge-unreachable", f"{what}: the forge does not answer: {said or f'exit {done.code}'}",
@@ -108,18 +114,17 @@ def _read(context: Context, what: str, *arguments: str) -> child.Finished:
         done = gh(context, *arguments)
         if done.truncated:
             raise Unreachable("forge-unreachable", f"{what}: the forge's answer is too large")
-        # GraphQL answers partial errors with a body and exit 1; the caller judges those.
-        if done.code == 0 or (done.stdout.startswith(b'{"data"') and b'"errors"' in done.stdout):
+        if done.code == 0:
             return done
         error = failure(context, done, what)
-        if not left or not isinstance(error, Unreachable):
+        if not left or not isinstance(error, Unreachable) or error.reason_code == "forge-rate-limited":
             raise error
         context.clock.sleep(0.5)
     raise AssertionError("unreachable")
 
 
 @contextmanager
-def _body(context: Context, body: Mapping[str, Json]) -> Iterator[str]:
+def body_file(context: Context, body: Mapping[str, Json]) -> Iterator[str]:
     """A request's body as a file: read from standard input, gh would send it in chunks of unknown length."""
     with tempfile.NamedTemporaryFile(prefix="body-", dir=context.scratch) as file:
         file.write(json.dumps(dict(body)).encode())
@@ -184,7 +189,7 @@ def _page(
     """One page, and the parameters of the next one; None after the last."""
     what = f"GET {address}"
     done = _read(context, what, "api", "--method", "GET", "--include", where)
-    head, body = _parted(done, what)
+    head, body = parted(done, what)
     answer = _json(body, what)
     items = answer.get(within) if within and isinstance(answer, dict) else answer
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -203,7 +208,7 @@ def _page(
     return cast("list[dict[str, Json]]", items), following
 
 
-def _parted(done: child.Finished, what: str) -> tuple[list[tuple[str, str]], bytes]:
+def parted(done: child.Finished, what: str) -> tuple[list[tuple[str, str]], bytes]:
     """Headers, their names in lower case, and body of an answer that gh shows with ``--include``."""
     head, blank, body = done.stdout.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/") or not blank:
@@ -216,30 +221,10 @@ def _parted(done: child.Finished, what: str) -> tuple[list[tuple[str, str]], byt
 
 def post(context: Context, address: str, body: Mapping[str, Json]) -> None:
     """POST once. Raises ToolFailed("forge-…"), Unreachable (what the forge holds then is unknown)."""
-    with _body(context, body) as file:
+    with body_file(context, body) as file:
         done = gh(context, "api", "--method", "POST", "--silent", address, "--input", file)
     if done.code:
         raise failure(context, done, f"POST {address}")
-
-
-def graphql(context: Context, query: str, variables: Mapping[str, Json]) -> dict[str, Json]:
-    """One GraphQL query. Things that do not exist are null; every other error is raised.
-
-    Raises:
-        ToolFailed: ``forge-refused``.
-        Unreachable: the forge did not answer.
-    """
-    with _body(context, {"query": query, "variables": dict(variables)}) as file:
-        answer = _json(_read(context, "GraphQL", "api", "graphql", "--input", file).stdout, "GraphQL")
-    data = answer.get("data") if isinstance(answer, dict) else None
-    errors = answer.get("errors", []) if isinstance(answer, dict) else []
-    known = isinstance(errors, list) and all(
-        isinstance(item, dict) and item.get("type") == "NOT_FOUND" for item in errors
-    )
-    if not isinstance(data, dict) or not known:
-        said = one_line(context.redact(json.dumps(errors)), 300)
-        raise ToolFailed("forge-refused", f"GraphQL: the forge answers: {said}")
-    return data
 
 
 def word(item: Mapping[str, Json], *names: str) -> str:

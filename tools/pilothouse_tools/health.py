@@ -74,6 +74,8 @@ def answering(environment: Environment) -> Answering:
 def look(environment: Environment, version: str, sha: str) -> Look:
     """One look: health must be good and the expected version (and sha, where given) must answer.
 
+    Without a version it is judged by the sha alone, which the environment must tell then.
+
     Raises:
         ToolFailed: the environment's URL or address is refused.
     """
@@ -87,11 +89,13 @@ def look(environment: Environment, version: str, sha: str) -> Look:
     problem = _health_problem(answer)
     said = answering(environment)
     problem = problem or said.problem
-    if not problem and said.version != version:
+    if not problem and version and said.version != version:
         problem = f"answers version {said.version}, not {version}"
     # A deployment that does not tell its sha is judged by its version alone; one that tells another sha is another.
     if not problem and sha and said.sha and said.sha != sha:
         problem = f"answers commit {said.sha[:12]}, not {sha[:12]}"
+    if not problem and not version and not said.sha:
+        problem = "does not say which commit it runs"
     return Look(answer.status, said.version, said.sha, answer.ms, one_line(problem, 200))
 
 

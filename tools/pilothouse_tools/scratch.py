@@ -89,9 +89,9 @@ class Scratch:
             return
         if not (self.folder / "HEAD").exists():
             self._make()
-        _exchange(self.folder / "config", _CONFIG)
-        _exchange(self.folder / "objects" / "info" / "alternates", alternates(self._project))
-        _exchange(self.folder / "info" / "attributes", _ATTRIBUTES)
+        exchange(self.folder / "config", _CONFIG)
+        exchange(self.folder / "objects" / "info" / "alternates", alternates(self._project))
+        exchange(self.folder / "info" / "attributes", _ATTRIBUTES)
         self._ready = True
 
     def _make(self) -> None:
@@ -165,7 +165,7 @@ class Scratch:
         return one_line(message, limit)
 
 
-def _exchange(file: Path, content: str) -> None:
+def exchange(file: Path, content: str) -> None:
     """Give a file this content where it has another, as a whole: another conductor's git may be reading it now."""
     file.parent.mkdir(parents=True, exist_ok=True)
     held = content.encode("utf-8", "surrogateescape")

@@ -44,16 +44,31 @@ def bump(file: VersionFile, content: bytes, version: str) -> bytes:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise _refused(file, "is not UTF-8", "Name a text file.") from None
+    spans = _spans(file, text)
+    if file.pattern:
+        return _replaced(text, spans, version).encode()
+    return _checked(file, text, spans, version, json.loads if file.path.endswith(".json") else tomllib.loads)
+
+
+def named(file: VersionFile, content: bytes) -> str:
+    """The version that a version file names. Raises ToolFailed("version-file"): none, more than one, or no text."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _refused(file, "is not UTF-8", "Name a text file.") from None
+    start, end = _spans(file, text)[0]
+    return text[start:end]
+
+
+def _spans(file: VersionFile, text: str) -> list[Span]:
     name = file.path.rpartition("/")[2]
     if file.pattern:
-        spans = _by_pattern(file, text)
-    elif name in {"package.json", "package-lock.json"}:
-        return _checked(file, text, _json_spans(file, text), version, json.loads)
-    elif name == "pyproject.toml":
-        return _checked(file, text, _toml_spans(file, text), version, tomllib.loads)
-    else:
-        raise _refused(file, "is of no known format", "Give it a pattern with one group around the version.")
-    return _replaced(text, spans, version).encode()
+        return _by_pattern(file, text)
+    if name in {"package.json", "package-lock.json"}:
+        return _json_spans(file, text)
+    if name == "pyproject.toml":
+        return _toml_spans(file, text)
+    raise _refused(file, "is of no known format", "Give it a pattern with one group around the version.")
 
 
 def _refused(file: VersionFile, message: str, hint: str) -> ToolFailed:

@@ -37,6 +37,7 @@ INDENT = 6  # columns: answers stand under what was said
 _MOST_RUNS = 12
 TONES = {
     "done": Tone.GOOD, "waiting": Tone.WAIT, "running": Tone.BUSY, "refused": Tone.BAD, "halted": Tone.BAD,
+        "failed": Tone.BAD,
     "rolled-back": Tone.BACK,
 }  # fmt: skip
 
@@ -108,6 +109,8 @@ def _over(state: RunState) -> str:
             return f"It is over: {product} is back on {safe(after, 40)}."
         case "done":
             return f"It is over: {product} {safe(after, 40)} is done."
+        case "failed":
+            return f"It is over: {product} {safe(after, 40)} failed. To go back: rollback {product}."
         case "rolled-back":
             return f"It is over: production went back to {safe(before, 40)}."
     return f"It is over. Start anew with: ship {product}"

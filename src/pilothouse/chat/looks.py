@@ -12,7 +12,8 @@ from pilothouse.canonical import Json
 from pilothouse.chat import orders
 from pilothouse.chat.answers import times_of, wanted
 from pilothouse.chat.questions import holds_a_word
-from pilothouse.errors import PilothouseError, RequestRefused, UsageError
+from pilothouse.errors import NothingToDo, PilothouseError, RequestRefused, UsageError
+from pilothouse.render import promotion
 from pilothouse.render.acts import listing, number, sentence
 from pilothouse.render.course import needed
 from pilothouse.views import detailed_json, run_json
@@ -80,6 +81,8 @@ class Looks:
             return f"there is no tool {name[:80]!r} here; there are: {', '.join(known)}", True
         try:
             return fenced(name, tool(given)), False
+        except NothingToDo as nothing:
+            return fenced(name, {"nothing_to_do": nothing.message, "hint": nothing.hint}), False
         except PilothouseError as error:
             return fenced(name, {"reason_code": error.reason_code, "message": error.message, "hint": error.hint}), True
 
@@ -150,7 +153,28 @@ class Looks:
 def summary(state: RunState, problems: list[str]) -> Json:
     """A rehearsed run, as far as its contents, checks and plan go."""
     facts = state.facts()
-    contents = facts.get("contents", {})
+    told: dict[str, Json] = {
+        "product": state.started.product, "workflow": state.started.workflow,
+        "from_version": state.started.from_version, "version": facts.get("version", {}).get("version"),
+        "gates": [{"gate": gate, "passed": judged.passed, "message": judged.message}
+                  for (_, gate), judged in state.judged.items()],
+        "plan": [sentence(act.tool, act.arguments) for act in (state.plan.acts if state.plan else ())
+                 if act.branch == "main"],
+        "would_be_refused_now": list(problems),
+    }  # fmt: skip
+    if "contents" not in facts:
+        return {**told, "contents": "not known: they could not be looked at"}
+    return {**told, **(_promoted(state, facts) if promotion.is_promotion(state) else _changed(facts))}
+
+
+def _promoted(state: RunState, facts: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    """What a promotion moves: the summary that stands on its card."""
+    table: dict[str, Json] = {label: [*texts] for label, *texts in promotion.rows(state, facts, -promotion.ROOMY)}
+    return {"moves": promotion.headline(state, facts), "contents": facts["contents"].get("counts"), "summary": table}
+
+
+def _changed(facts: dict[str, dict[str, Json]]) -> dict[str, Json]:
+    contents = facts["contents"]
     kinds = ("breaking", "features", "fixes", "improvements", "dependencies")
     changes: dict[str, Json] = {
         kind: [{key: item[key] for key in ("summary", "number", "name", "old", "new") if key in item}
@@ -158,14 +182,8 @@ def summary(state: RunState, problems: list[str]) -> Json:
     }  # fmt: skip
     pending = listing(facts.get("production-migrations", {}), "pending")
     return {
-        "product": state.started.product, "from_version": state.started.from_version,
-        "version": facts.get("version", {}).get("version"), "commits": number(contents, "commits"), "changes": changes,
+        "commits": number(contents, "commits"), "changes": changes,
         "migrations": [{"name": item.get("name"), "undo": item.get("undo")} for item in pending],
-        "gates": [{"gate": gate, "passed": judged.passed, "message": judged.message}
-                  for (_, gate), judged in state.judged.items()],
-        "plan": [sentence(act.tool, act.arguments) for act in (state.plan.acts if state.plan else ())
-                 if act.branch == "main"],
-        "would_be_refused_now": list(problems),
     }  # fmt: skip
 
 

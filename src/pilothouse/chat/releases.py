@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from pilothouse import config
 from pilothouse.chat.answers import INDENT, sentences, told
 from pilothouse.errors import ToolFailed
+from pilothouse.model import RECORD
+from pilothouse.render import promotion
 from pilothouse.render.acts import listing, migrations_line, number, sentence
 from pilothouse.render.course import state_name, versions
-from pilothouse.render.screen import Line, Tone, line
-from pilothouse.render.text import count, safe, short
+from pilothouse.render.screen import BLANK, Line, Tone, line
+from pilothouse.render.text import count, safe, short, wrap
 
 if TYPE_CHECKING:
     from pilothouse.app import Pilothouse
@@ -19,14 +21,19 @@ if TYPE_CHECKING:
     from pilothouse.guard.state import RunState
 
 _NAMED = 6  # changes that are named; the others are counted
+_LABEL = 11  # columns: the first word of a promotion's row, and a space
 
 
 def next_release(state: RunState, problems: Sequence[str], width: int) -> list[Line]:
     """What a rehearsed run would ship: changes, migrations, checks, the version; and why it would be refused now."""
     facts = state.facts()
-    contents = facts.get("contents", {})
-    before, after = versions(state)
     product = state.started.product
+    if "contents" not in facts:  # that nothing was looked at is no news of what there is
+        return [*told(f"What the next release of {product} holds is not known.", width), *refused(problems, width)]
+    if promotion.is_promotion(state):
+        return [*_promoted(state, width, 0), *(refused(problems, width) or told(_how(state), width, Tone.DIM))]
+    contents = facts["contents"]
+    before, after = versions(state)
     changes = number(contents, "commits")
     if not changes:
         return told(f"Nothing: {product} has no change since {safe(before, 40) or 'its beginning'}.", width)
@@ -50,6 +57,26 @@ def next_release(state: RunState, problems: Sequence[str], width: int) -> list[L
     would = f"It would be {safe(after, 40)}" if after else ""
     lines += told(sentences(moves[:1].upper() + moves[1:], checked, would), width)
     return [*lines, *refused(problems, width)]
+
+
+def _promoted(state: RunState, width: int, crowd: int) -> list[Line]:
+    """The summary of a promotion, as on its card, under what was said; ``crowd`` as in ``promotion.rows``."""
+    facts = state.facts()
+    lines = told(promotion.headline(state, facts), width, Tone.STRONG)
+    for label, *texts in promotion.rows(state, facts, crowd):
+        tone = Tone.WAIT if label == "WARNING" else Tone.DIM
+        parts = [part for text in texts for part in wrap(text, max(20, width - INDENT - _LABEL - 1))]
+        for place, part in enumerate(parts):
+            lines.append(line(" " * INDENT, (f"{'' if place else label:<{_LABEL}}", tone), part))
+    return lines
+
+
+def _how(state: RunState) -> str:
+    """What is typed here to do what was rehearsed."""
+    given = {name: safe(str(state.started.inputs.get(name) or ""), 200) for name in ("version", "severity", "reason")}
+    said = [f"To do it: /{state.started.workflow}", state.started.product, given["version"]]
+    said += [f"severity {given['severity']}"] if given["severity"] else []
+    return " ".join(part for part in (*said, f"because {given['reason']}" if given["reason"] else "") if part)
 
 
 def refused(problems: Sequence[str], width: int) -> list[Line]:
@@ -80,15 +107,22 @@ def plan(state: RunState, problems: Sequence[str], width: int) -> list[Line]:
     if state.plan is None:
         return [*told("There is no plan: the checks come first.", width), *refused(problems, width)]
     before, after = versions(state)
-    lines = told(f"Would do, from {safe(before, 40)} to {safe(after, 40) or 'the next version'}:", width, Tone.STRONG)
+    promoted = promotion.is_promotion(state) and "contents" in state.evidence
+    lines = [*_promoted(state, width, -promotion.ROOMY), BLANK] if promoted else []
+    lines += told(f"Would do, from {safe(before, 40)} to {safe(after, 40) or 'the next version'}:", width, Tone.STRONG)
     for place, act in enumerate((act for act in state.plan.acts if act.branch == "main"), 1):
         covered = ("   after approval", Tone.WAIT) if act.checkpoint else ("", Tone.DIM)
         lines.append(line(" " * INDENT, f"{place:2d} {sentence(act.tool, act.arguments)}", covered))
-    other = [sentence(act.tool, act.arguments) for act in state.plan.acts if act.branch != "main"]
+    # Each branch writes its own outcome down, whichever is taken: that is no way of going wrong.
+    other = [
+        sentence(act.tool, act.arguments) for act in state.plan.acts if act.branch != "main" and act.tool != RECORD
+    ]
     if other:
-        lines += told(f"Only if it goes wrong: {'; '.join(other)}.", width, Tone.DIM)
+        lines += told(f"Only if it goes wrong: {'; '.join(dict.fromkeys(other))}.", width, Tone.DIM)
     lines += told(f"plan {short(state.plan.digest)}", width, Tone.DIM)
-    return [*lines, *(refused(problems, width) or told("Nothing was changed.", width))]
+    if problems:
+        return [*lines, *refused(problems, width)]
+    return [*lines, *told("Nothing was changed.", width), *told(_how(state), width, Tone.DIM)]
 
 
 def live(app: Pilothouse, product: str, width: int) -> list[Line]:

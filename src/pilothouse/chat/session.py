@@ -18,7 +18,7 @@ from pilothouse.chat.thinker import Thinker
 from pilothouse.chat.wants import Confirm, Want
 from pilothouse.chat.watching import Watching
 from pilothouse.conductors import Conductors
-from pilothouse.errors import PilothouseError, RequestRefused, UsageError
+from pilothouse.errors import NothingToDo, PilothouseError, RequestRefused, UsageError
 from pilothouse.playbook.find import list_workflows
 from pilothouse.render.course import open_checkpoint
 from pilothouse.render.screen import Line, Tone
@@ -101,7 +101,9 @@ class Session:
     def complaint(self, error: PilothouseError) -> list[Line]:
         """Why something was not done, and what to do."""
         width = self.width()
-        lines = told(sentences(safe(error.message, 600)), width, Tone.BAD)
+        said = safe(error.message, 600)
+        calm = isinstance(error, NothingToDo)  # an answer like any other
+        lines = told(sentences(said[:1].upper() + said[1:]), width, Tone.PLAIN if calm else Tone.BAD)
         if error.hint:
             lines += told(f"→ {safe(error.hint, 400)}", width, Tone.DIM)
         return lines

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PROG = "pilothouse"
 PRODUCT = "acme"
+AUDITED = ("promote-audited",)  # what a world with a staging branch is for
 TRIES = 3
 
 
@@ -38,6 +39,7 @@ def demonstrate(
 
     Args:
         ask: a person types the word in this terminal; else a standing approval opens the checkpoint.
+        workflow: which one to run, in a world that it is for; empty: the project's own.
         faults: names of harbour faults.
         folder: where; None: a new temporary folder, which stays.
         keep: leave the servers running.
@@ -47,12 +49,14 @@ def demonstrate(
 
     Raises:
         RequestRefused: the world could not be made, or ``ask`` without a terminal.
+        UsageError: a fault that does not exist, or not in such a world.
     """
     if ask:
         demand_person(surface)
     place = folder or Path(tempfile.mkdtemp(prefix="pilothouse-demo-"))
     called = program()  # before the sandbox's own PATH comes in front
-    world = harbour.up(place, faults=faults, scripted_approval=not ask, detached=keep)
+    variant = harbour.Variant(layout="promotion" if workflow in AUDITED else "release")
+    world = harbour.up(place, faults=faults, scripted_approval=not ask, variant=variant, detached=keep)
     try:
         _greet(surface, world, faults)
         os.environ.update(world.environment)
@@ -163,6 +167,9 @@ def _where_to_look(world: World, state: RunState, *, keep: bool, called: str) ->
     yield line(f"   cd {shlex.quote(str(world.project))}")
     yield line(f"   {called} audit show {state.run}")
     yield line(f"   git -C {shlex.quote(str(world.origin))} log --oneline --graph --all")
+    if world.layout == "promotion":
+        yield line(f"   git -C {shlex.quote(str(world.origin))} log --stat -2 compliance-archives")
+        yield line(f"   sqlite3 {shlex.quote(str(world.folder / 'linear.db'))} '.dump comments'")
     yield line(f"   sqlite3 {shlex.quote(str(world.database('production')))} .tables")
     if keep:
         yield line(f"   curl -s {world.urls['production']}/version")

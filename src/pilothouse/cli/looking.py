@@ -106,6 +106,7 @@ def _table(runs: Sequence[RunState], width: int) -> Iterator[Line]:
 
     tones = {
         "done": Tone.GOOD, "waiting": Tone.WAIT, "running": Tone.BUSY, "refused": Tone.BAD, "halted": Tone.BAD,
+        "failed": Tone.BAD,
         "rolled-back": Tone.BACK,
     }  # fmt: skip
     yield BLANK
@@ -236,6 +237,9 @@ def audit_verify(surface: Surface, head: str, product: str) -> int:
     from pilothouse.render.text import count
 
     path = surface.folder() / ".pilothouse" / "ledger.db"
+    app = surface.app()
+    if app.on_remote:
+        app.chains()  # brings what other machines wrote
     if not path.exists():
         raise UsageError("no-ledger", "there is no ledger here yet", "start with: pilothouse ship PRODUCT")
     journal = SqliteJournal(path, read_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilothouse.cli.streams import guarded_streams
 from pilothouse.cli.surface import Surface
-from pilothouse.errors import EXIT_BUG, EXIT_USAGE, PilothouseError, UsageError
+from pilothouse.errors import EXIT_BUG, EXIT_DONE, EXIT_USAGE, PilothouseError, UsageError
 
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141  # what a shell sees of a process that a broken pipe ended
@@ -112,10 +112,13 @@ def _failed(surface: Surface, error: PilothouseError) -> int:
         known = reasons.collect().get(error.reason_code)
         error.hint = known.advice if known else ""
     if surface.json:
-        from pilothouse.views import error_json
+        from pilothouse.views import error_json, nothing_json
 
-        surface.emit(error_json(error))
+        surface.emit(nothing_json(error) if error.exit_code == EXIT_DONE else error_json(error))
         return error.exit_code
+    if error.exit_code == EXIT_DONE:
+        sys.stdout.write(f"{error.message[:1].upper()}{error.message[1:]}.\n" if not surface.quiet else "")
+        return EXIT_DONE
     _complain("pilothouse: ", error.message, "1;31")
     if error.hint:
         _complain("  → ", error.hint, "2")

@@ -38,9 +38,24 @@ def audit_show(
 def audit_verify(
     ctx: typer.Context,
     head: Annotated[
-        str, typer.Option("--head", metavar="HASH", help="A head that you know: it must still be in the chain.")
+        str, typer.Option("--head", metavar="HASH", help="A head that you know: it must still be in a chain.")
     ] = "",
     product: Annotated[str, typer.Option("--product", metavar="NAME", help="Only this product's chain.")] = "",
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIR", help="An export, instead of this project's ledger; needs no project."),
+    ] = None,
+    remote: Annotated[
+        str, typer.Option("--remote", metavar="URL", help="With --export: hold it against this remote or clone, too.")
+    ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="With --export: the SSH public key of whoever signs records."),
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--from", metavar="YYYY-MM-DD", help="With --export: the first day that it must be of, UTC.")
+    ] = "",
+    end: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="With --export: the last day.")] = "",
 ) -> int:
     """Recompute every hash, offline; exit 50 where one does not fit.
 
@@ -48,10 +63,43 @@ def audit_verify(
     Examples:
       pilothouse audit verify
       pilothouse audit verify --head 7c1e…
+      pilothouse audit verify --export audit-2026 --remote https://github.com/o/r --from 2026-01-01 --to 2026-12-31
     """
+    if export is not None:
+        from pilothouse.cli import exporting
+
+        if product:
+            raise UsageError("usage", "--product is of this project's ledger", "leave it out")
+        if bool(start) != bool(end):
+            raise UsageError("usage", "--from and --to go together", "name both days, or none")
+        days = (start, end) if start else None
+        return exporting.audit_verify_export(ctx.obj, export, remote, key, days=days, head=head)
+    if remote or key or start or end:
+        told = "--remote, --key, --from and --to go with --export DIR"
+        raise UsageError("usage", told, "name the export: --export DIR")
     from pilothouse.cli import looking
 
     return looking.audit_verify(ctx.obj, head, product)
+
+
+@audit.command("export")
+def audit_export(
+    ctx: typer.Context,
+    start: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="The period's first day, UTC.")],
+    end: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD", help="Its last day.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="A new folder; default: audit-FROM-TO.")
+    ] = None,
+) -> int:
+    """Write what an auditor needs of a period into one folder: ledger, records, tables, how to verify them.
+
+    \b
+    Example:
+      pilothouse audit export --from 2026-01-01 --to 2026-12-31
+    """
+    from pilothouse.cli import exporting
+
+    return exporting.audit_export(ctx.obj, start, end, out or Path(f"audit-{start}-{end}"))
 
 
 Product = Annotated[str, typer.Option("--product", metavar="NAME", help="Which product; default: the only one.")]
@@ -206,16 +254,22 @@ def harbour_up(
     ] = 4,
     ask: Annotated[bool, typer.Option("--ask", help="No scripted approvals: a person opens the checkpoints.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return at once; end it with harbour down.")] = False,
+    layout: Annotated[
+        str, typer.Option("--layout", metavar="release|promotion", help="promotion: staging is promoted to main.")
+    ] = "release",
 ) -> int:
     """Build a sandbox world and serve it until Ctrl-C.
 
     \b
     Example:
       pilothouse harbour up /tmp/h --detach --fault ci-red
+      pilothouse harbour up /tmp/h --detach --layout promotion
     """
     from pilothouse.cli import sandbox
 
-    return sandbox.harbour_up(ctx.obj, folder, faults=tuple(fault or ()), watch=watch, ask=ask, detach=detach)
+    return sandbox.harbour_up(
+        ctx.obj, folder, faults=tuple(fault or ()), watch=watch, ask=ask, detach=detach, layout=layout
+    )
 
 
 @harbour.command("down")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilothouse.cli.surface import Surface, program
-from pilothouse.errors import EXIT_DONE, EXIT_REFUSED
+from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
 from pilothouse.render.screen import BLANK, Line, Tone, line, padded
 from pilothouse.render.text import wrap
 from pilothouse.views import schema
@@ -20,13 +20,30 @@ if TYPE_CHECKING:
     from pilothouse.canonical import Json
     from pilothouse.doctor import Check
     from pilothouse.harbour import World
+    from pilothouse.harbour.world import Layout
 
 
-def harbour_up(surface: Surface, folder: Path, *, faults: Sequence[str], watch: float, ask: bool, detach: bool) -> int:
-    """Build and start a sandbox world; without ``detach`` it ends with this command."""
+def harbour_up(
+    surface: Surface,
+    folder: Path,
+    *,
+    faults: Sequence[str],
+    watch: float,
+    ask: bool,
+    detach: bool,
+    layout: str = "release",
+) -> int:
+    """Build and start a sandbox world; without ``detach`` it ends with this command.
+
+    Raises:
+        UsageError: `usage`: there is no such layout; `unknown-fault`, `fault-not-here`.
+    """
     from pilothouse import harbour
 
-    world = harbour.up(folder, faults=faults, watch_seconds=watch, scripted_approval=not ask, detached=detach)
+    variant = harbour.Variant(layout=_layout(layout))
+    world = harbour.up(
+        folder, faults=faults, watch_seconds=watch, scripted_approval=not ask, variant=variant, detached=detach
+    )
     surface.answer(lambda: _world_json(world), lambda: _world_lines(world, detach=detach))
     if detach:
         return EXIT_DONE
@@ -38,11 +55,20 @@ def harbour_up(surface: Surface, folder: Path, *, faults: Sequence[str], watch: 
     return EXIT_DONE
 
 
+def _layout(text: str) -> Layout:
+    match text:
+        case "release" | "promotion":
+            return text
+        case _:
+            message = f"{text[:40]!r} is no layout of a sandbox world"
+            raise UsageError("usage", message, "pilothouse harbour up DIR --layout release|promotion")
+
+
 def _world_json(world: World) -> dict[str, Json]:
     return {
         "schema": schema("harbour"), "folder": str(world.folder), "project": str(world.project),
         "origin": str(world.origin), "urls": {**world.urls}, "environment": {**world.environment},
-        "supervisor": world.supervisor,
+        "supervisor": world.supervisor, "layout": world.layout,
     }  # fmt: skip
 
 

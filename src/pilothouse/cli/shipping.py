@@ -17,6 +17,8 @@ from pilothouse.cli.following import demand_named, follow
 from pilothouse.cli.locking import demand_terminal
 from pilothouse.cli.surface import Surface
 from pilothouse.errors import EXIT_DONE, EXIT_REFUSED, UsageError
+from pilothouse.model import RECORD
+from pilothouse.render import promotion
 from pilothouse.render.acts import sentence
 from pilothouse.render.course import state_name, versions
 from pilothouse.render.drawing import draw_headline
@@ -257,9 +259,23 @@ def _rehearsed_json(state: RunState, problems: Sequence[str], command: str, note
     return {**told, "runs": none, "dry_run": True, **more}
 
 
+def _executed(state: RunState) -> str:
+    """The command line of what was rehearsed."""
+    started, inputs = state.started, state.started.inputs
+    version = inputs.get("version")
+    if started.workflow == "rollback":
+        to = f" --to {version}" if version else ""
+        severity = inputs.get("severity") or "high"
+        return f"pilothouse rollback {started.product}{to} --severity {severity} --reason '…'"
+    end = f" --version {version}" if version else ""
+    return f"pilothouse ship {started.product} --workflow {started.workflow}{end}"
+
+
 def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str], note: str) -> list[Line]:
     width = surface.out().width
     lines: list[Line] = [BLANK]
+    if promotion.is_promotion(state) and "contents" in state.evidence:
+        lines = [*promotion.summary(state, width), BLANK]
     if state.plan is not None:
         before, after = versions(state)
         lines.append(line(" ", (f"Would do, from {before} to {after or 'the next version'}:", Tone.STRONG)))
@@ -267,7 +283,7 @@ def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str], note
         for number, act in enumerate(main, 1):
             covered = ("   after approval", Tone.WAIT) if act.checkpoint else ("", Tone.DIM)
             lines.append(line(f"  {number:2d} {sentence(act.tool, act.arguments)}", covered))
-        for branch in sorted({act.branch for act in state.plan.acts} - {"main"}):
+        for branch in sorted({act.branch for act in state.plan.acts if act.tool != RECORD} - {"main"}):
             acts = "; ".join(sentence(act.tool, act.arguments) for act in state.plan.acts if act.branch == branch)
             lines += [
                 line("   ", (part, Tone.DIM)) for part in wrap(f"only if it goes wrong ({branch}): {acts}", width - 4)
@@ -279,6 +295,7 @@ def _plan_lines(surface: Surface, state: RunState, problems: Sequence[str], note
         lines += [line("   ", part) for problem in problems for part in wrap(safe(problem, 400), width - 4)]
     else:
         lines.append(line(" ", ("Nothing was changed.", Tone.STRONG), " The real run would make this same plan."))
+        lines.append(line(" ", ("Execute it", Tone.DIM), f"  {_executed(state)}"))
     if note:
         first, *more = wrap(safe(note, 300), width - 8)
         lines += [line(" ", ("Note", Tone.WAIT), f"  {first}"), *(line("       ", part) for part in more)]

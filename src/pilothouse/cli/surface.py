@@ -69,7 +69,12 @@ class Surface:
     def close(self) -> None:
         """Give back what was opened."""
         while self.opened:
-            self.opened.pop().close()
+            app = self.opened.pop()
+            if app.ledger_note:
+                from pilothouse.render.text import safe
+
+                sys.stderr.write(f"the ledger: {safe(app.ledger_note, 600)}\n")
+            app.close()
 
     def out(self) -> Screen:
         """Standard output."""

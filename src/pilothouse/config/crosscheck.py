@@ -75,7 +75,9 @@ def _environments(product: shapes.Product, at: Place) -> Iterator[Fault]:
         if health.deadline < health.every * (health.times - 1):
             message = f"{health.times} looks {health.every} ms apart do not fit into the deadline"
             yield Fault((*here, "health", "deadline"), message, "a longer deadline, or fewer looks")
-        if isinstance(environment.deploy, shapes.PushDeploy) and environment.deploy.branch == product.base:
+        promoted = product.promotion is not None and name == "production"  # there the base branch is what deploys
+        pushed = environment.deploy.branch if isinstance(environment.deploy, shapes.PushDeploy) else ""
+        if pushed == product.base and not promoted:
             message = f"the deploy branch is the base branch '{product.base}': a deployment would move what is released"
             yield Fault((*here, "deploy", "branch"), message, f"a branch of its own, for example deploy/{name}")
     yield from _apart(product, (*at, "environments"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pilothouse import settings
 from pilothouse.canonical import Json
-from pilothouse.config import models, shapes
+from pilothouse.config import models, shapes, trail
 from pilothouse.config.policy import Needed
 from pilothouse.model import Approver
 
@@ -48,8 +48,9 @@ def configuration(shape: shapes.Configuration, source: str, path: str) -> settin
     seen = {name: visible(product) for name, product in products.items()}
     thinking = models.frozen(shape.models) if shape.models else None
     return settings.Configuration(
-        products, shape.workflow, policy, source, path, seen, approvers, _schedules(shape), _triggers(shape), thinking
-    )
+        products, shape.workflow, policy, source, path, seen, approvers, _schedules(shape), _triggers(shape), thinking,
+        shape.ledger,
+    )  # fmt: skip
 
 
 def _needed(shape: Needed) -> settings.Needed:
@@ -59,20 +60,31 @@ def _needed(shape: Needed) -> settings.Needed:
 def visible(product: settings.Product) -> dict[str, Json]:
     """What ``{setting: dotted.path}`` of a workflow sees of a product (docs/configuration.md lists it)."""
     production = product.environments["production"]
+    promoted = product.promotion or settings.Promotion()
     watch: dict[str, Json] = {"window_ms": 0, "every_ms": 0}
     if product.watch is not None:
         watch = {"window_ms": product.watch.window_ms, "every_ms": product.watch.every_ms}
     return {
         "blocker_labels": list(product.readiness.blocker_labels),
+        "comments_tickets": product.tickets is not None and product.tickets.comment,
         "delete_branch": product.delete_branch,
+        "deploys_itself": product.promotion is None,
         "has_database": production.database is not None,
         "has_drift": all(environment.settings is not None for environment in product.environments.values()),
         "has_forge": product.forge is not None,
         "has_manual_checks": bool(product.manual_checks),
         "has_logs": any(environment.logs is not None for environment in product.environments.values()),
+        "has_promotion": product.promotion is not None,
+        "has_record": product.audit is not None,
+        "has_tickets": product.tickets is not None,
         "has_performance": "performance" in product.suites,
         "has_staging": "staging" in product.environments,
         "has_watch": product.watch is not None,
+        "promotion": {
+            "branch": promoted.branch,
+            "deployment": promoted.deployment,
+            "timeout": int(promoted.timeout),
+        },
         "release_labels": [product.readiness.release_label],
         "rollback_minutes": product.rollback.minutes,
         "rollback_restore_asks": product.rollback.restore == "ask",
@@ -117,6 +129,9 @@ def _product(name: str, shape: shapes.Product) -> settings.Product:
         watch=_watch(shape.watch),
         rollback=settings.Rollback(shape.rollback.minutes, shape.rollback.restore),
         delete_branch=shape.finalise.delete_branch,
+        promotion=trail.promotion(shape.promotion),
+        audit=trail.audit(shape.audit),
+        tickets=trail.tickets(shape.tickets),
         notify=tuple(_notice(notice) for notice in shape.notify),
     )
 

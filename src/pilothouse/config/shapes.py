@@ -25,6 +25,7 @@ from pilothouse.config.scalars import (
     Variable,
 )
 from pilothouse.config.shape import Shape, duration, listing
+from pilothouse.config.trail import Audit, Promotion, Tickets
 from pilothouse.config.triggers import MilestoneClosed, PhaseReached, Schedule
 
 
@@ -290,6 +291,9 @@ class Product(Shape):
     watch: Watch | None = Field(default=None, description="the watch after a deployment")
     rollback: Rollback = Field(default_factory=Rollback, description="the way back")
     finalise: Finalise = Field(default_factory=Finalise, description="what happens at the end")
+    promotion: Promotion | None = Field(default=None, description="for `promote-audited`: the branch that is promoted")
+    audit: Audit | None = Field(default=None, description="release records on the remote; without it none are written")
+    tickets: Tickets | None = Field(default=None, description="where tickets live")
     notify: list[
         Annotated[
             ConsoleNotice | FileNotice | AppriseNotice | NtfyNotice | WebhookNotice, Field(discriminator="channel")
@@ -303,6 +307,10 @@ class Configuration(Shape):
     may_be_null: ClassVar[frozenset[str]] = frozenset({"models"})  # said aloud: no model
     version: Literal[1] = Field(description="the format's version")
     workflow: Name = Field(default="release", description="what `pilothouse ship` starts")
+    ledger: Literal["local", "git"] = Field(
+        default="local",
+        description="local: .pilothouse/ on this disk; git: on the remote's refs/pilothouse/, where disks vanish",
+    )
     products: dict[Name, Product] = Field(min_length=1, description="what ships, by name")
     approvers: list[Approver] = listing("who may approve; read from the base branch of the remote; none: nobody may")
     policy: Policy = Field(default_factory=Policy, description="what code enforces beyond the workflow")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pilothouse.canonical import Json
 from pilothouse.engine import agents
 from pilothouse.engine.checkpoint import open_checkpoint, void_if_changed
-from pilothouse.engine.perform import look_back, perform
+from pilothouse.engine.perform import call_off, look_back, perform
 from pilothouse.engine.plan import applies, compile_plan
 from pilothouse.engine.steps import (
     arguments_of,
@@ -61,16 +61,15 @@ def advance(run: str, world: World) -> Standing:
     """
     log = Log.open(world, run)
     while True:
-        if log.state.over or log.state.refused or log.state.halted:
-            return Standing(log.state)
         try:
-            wait = _one(log)
+            rests = log.state.over or log.state.refused or log.state.halted
+            wait = None if rests else _one(log)
+            if rests or wait is not None:
+                world.journal.sync()  # whoever goes on may do so on another machine
+                return Standing(log.state, wait)
         except ChainMoved:
             # An approval or an abort came in: what was decided on the older state is void, so decide again.
             log.refresh()
-            continue
-        if wait is not None:
-            return Standing(log.state, wait)
 
 
 def explain(standing: Standing, world: World) -> Standing:
@@ -98,6 +97,9 @@ def explain(standing: Standing, world: World) -> Standing:
 def _one(log: Log) -> Wait | None:
     """Do the next thing; a Wait when nothing can be done now."""
     world, state = log.world, log.state
+    if state.aborted and state.open_act:
+        call_off(log, state.open_act)
+        return None
     step = next_step(world.workflow, state)
     if step is None:
         ending = _ending(log)
@@ -305,6 +307,8 @@ def _ending(log: Log) -> Ended | Halted:
         outcome = "rolled-back" if workflow.name == "rollback" else "done"
         return Ended(outcome, f"{workflow.title} finished")
     branch = workflow.branches[state.branch]
+    if state.aborted:
+        return Ended(branch.ends, str(getattr(state.aborted, "reason", "")) or "aborted")
     assert state.branched is not None
     if branch.ends == "halted":
         return Halted(state.branched.at_step, state.branched.reason_code, state.branched.message,

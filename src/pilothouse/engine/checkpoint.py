@@ -13,7 +13,7 @@ from pilothouse.guard.approval import approval_digest, shown_value
 from pilothouse.guard.clearance import clearance_of, differences
 from pilothouse.guard.decide import act_key
 from pilothouse.guard.references import Unresolved, fact_of, resolve
-from pilothouse.guard.state import MAIN, RunState, resolve_planned
+from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import PlannedAct, Presence
 
 
@@ -53,14 +53,31 @@ def _conflict(log: Log, acts: list[PlannedAct]) -> Halted | None:
     for act in acts:
         if act.undoable:
             continue
-        try:
-            seen = log.world.tools.probe(act.tool, resolve_planned(act, log.state), act_key(log.state, act.step))
-        except Unresolved:
+        arguments = _known(act, log)
+        if arguments is None:
             continue  # it rests on what a covered act will tell
+        seen = log.world.tools.probe(act.tool, arguments, act_key(log.state, act.step))
         if seen.presence is Presence.CONFLICT:
             hint = "nothing was changed in production; clear what is in the way, then: pilothouse resume"
             return Halted(act.step, "conflict", f"{act.step}: {seen.detail}", hint)
     return None
+
+
+def _known(act: PlannedAct, log: Log) -> dict[str, Json] | None:
+    """An act's arguments as far as its effect can be looked for by them; None where something of that is not known yet.
+
+    Prose that comes later, and may stay away, is no part of what is looked for.
+    """
+    spec, facts = log.world.tools.specs()[act.tool], log.state.facts()
+    arguments: dict[str, Json] = {}
+    for name, value in act.arguments.items():
+        try:
+            arguments[name] = resolve(value, lambda _form, ref: fact_of(facts, ref))
+        except Unresolved:
+            known = spec.arguments.get(name)
+            if known is None or known.required or not known.text_body:
+                return None
+    return arguments
 
 
 def _follows(act: PlannedAct, state: RunState, checkpoint: str) -> bool:

@@ -13,7 +13,7 @@ from pilothouse.engine.world import Log
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.events import Done, Fact, Failed, Halted, Intended
 from pilothouse.guard.policy import Constraints, is_held, not_overridden, refusal
-from pilothouse.guard.state import ActState, approved_digest
+from pilothouse.guard.state import ABORTED, ActState, approved_digest
 from pilothouse.model import EffectClass, Permit, PlannedAct, Presence, Probe
 
 TRIES = 3  # of a keyed act whose answer was lost: the key or the compare-and-swap makes each further try harmless
@@ -42,6 +42,8 @@ def perform(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, J
         )  # fmt: skip
         world.journal.sync()
         world.boundary("after-intent", act.step)
+    else:
+        world.journal.sync()  # an earlier life may have died before its intent was anywhere but on this disk
     if crashed and act.effect is EffectClass.HUMAN:
         return _halt(log, act, "unknown-outcome", f"whether {act.step} happened cannot be told by code",
                      f"look, then: pilothouse resume {permit.run} --settle {act.step}=applied|absent --reason …",
@@ -64,6 +66,28 @@ def look_back(log: Log, step: str) -> bool:
     if seen.presence is Presence.APPLIED:
         _done(log, act, seen, found=True)
     return seen.presence is Presence.APPLIED
+
+
+def call_off(log: Log, step: str) -> None:
+    """Find out what became of an act whose run was aborted meanwhile; it is not tried again, whatever is found."""
+    act = log.state.plan.act(step) if log.state.plan else None
+    known = log.state.acts[step].open
+    assert act is not None and known is not None
+    try:
+        if act.effect is EffectClass.HUMAN:
+            seen = Probe(Presence.UNKNOWN, f"whether {step} happened cannot be told by code")
+        else:
+            seen = _look(log, act, known.arguments, known.key, twice=act.effect is EffectClass.QUIESCE)
+    except ToolFailed as failure:
+        seen = Probe(Presence.UNKNOWN, f"{step}: {failure.message}")
+    match seen.presence:
+        case Presence.APPLIED:
+            _done(log, act, seen, found=True)
+        case Presence.UNKNOWN:
+            hint = f"look, then: pilothouse resume {log.state.run} --settle {step}=applied|absent --reason …"
+            _halt(log, act, "unknown-outcome", seen.detail, hint, keep_open=True)
+        case _:
+            _fail(log, act, ToolFailed("aborted", "the run was ended before it was done"))
 
 
 def _check_permit(log: Log, act: PlannedAct, permit: Permit, arguments: Mapping[str, Json]) -> None:
@@ -103,9 +127,11 @@ def _go_on(
         case Presence.APPLIED:
             return _done(log, act, seen, found=True)
         case Presence.CONFLICT:
-            return _halt(log, act, "conflict", f"{act.step}: {seen.detail}", "nothing was changed; a person must look")
+            told = "nothing was changed; a person must look"
+            return _halt(log, act, "conflict", f"{act.step}: {seen.detail}", told, moved=crashed)
         case Presence.UNKNOWN if act.effect is not EffectClass.HUMAN or crashed:
-            return _halt(log, act, "unknown-state", f"{act.step}: {seen.detail}", "look, then resume")
+            told = "look, then resume"
+            return _halt(log, act, "unknown-state", f"{act.step}: {seen.detail}", told, moved=crashed)
         case _:
             pass  # absent; or a command without a probe, of which a person is asked afterwards
     try:
@@ -123,7 +149,7 @@ def _go_on(
         hint = "the approval is void; the checkpoint opens again with the difference"
         return _fail(log, act, ToolFailed("plan-changed", message, hint), moved=crashed)
     log.confirm()
-    if log.state.over:
+    if log.state.over or (log.state.aborted and act.branch != ABORTED):
         return _fail(log, act, ToolFailed("aborted", "the run was ended before anything moved"), moved=crashed)
     for found in (constraints, lately):
         refused = refusal(not_overridden(found, log.state), permit.run)
@@ -177,16 +203,16 @@ def _done(log: Log, act: PlannedAct, seen: Probe, *, found: bool) -> None:
     moves: dict[str, Json] = dict(seen.moves)
     log.append_outcome(Done(act.step, log.evidence_id(), seen.facts, moves, found=found, summary=seen.detail))
     log.world.boundary("after-outcome", act.step)
-    log.world.journal.sync()
 
 
 def _fail(log: Log, act: PlannedAct, failure: ToolFailed, *, moved: bool = True) -> None:
     log.append_outcome(
         Failed(act.step, failure.reason_code, failure.message, failure.hint, failure.detail[-4000:], moved)
     )
-    log.world.journal.sync()
 
 
-def _halt(log: Log, act: PlannedAct, code: str, message: str, hint: str, *, keep_open: bool = False) -> None:
-    facts: list[Fact] = [] if keep_open else [Failed(act.step, code, message, hint, "")]
+def _halt(
+    log: Log, act: PlannedAct, code: str, message: str, hint: str, *, keep_open: bool = False, moved: bool = True
+) -> None:
+    facts: list[Fact] = [] if keep_open else [Failed(act.step, code, message, hint, "", moved)]
     log.append_outcome(*facts, Halted(act.step, code, message, hint))

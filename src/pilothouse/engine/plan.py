@@ -118,6 +118,7 @@ def plan_basis(world: World, state: RunState) -> dict[str, Json]:
         "started_on": started.started_on,
         "targets": dict(started.targets),
         "watch": watch_rule(world),
+        **({"records": True} if world.product.audit is not None else {}),
     }
 
 

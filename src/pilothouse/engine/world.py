@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pilothouse.canonical import Json, digest
 from pilothouse.errors import ChainMoved, PilothouseError
 from pilothouse.events import Done, Event, Fact, Failed, Observed, Started
+from pilothouse.guard.bound import Bound
 from pilothouse.guard.fold import fold, step_on
-from pilothouse.guard.gates import Bound
 from pilothouse.guard.policy import Constraints
 from pilothouse.guard.references import Unresolved, fact_of
 from pilothouse.guard.state import RunState
@@ -134,21 +134,32 @@ class Log:
             self.world.listen(event, self.state)
 
     def confirm(self) -> None:
-        """Read again where others appended, and make sure that the lease is still ours. Raises LeaseLost."""
+        """Read again where others appended, and make sure that the lease is still ours.
+
+        Raises:
+            LeaseLost: it is not.
+            ChainMoved: somebody else appended on another machine, and what was not there yet must be decided again.
+        """
         lease = self.world.lease()
         if lease is not None:
             self.world.journal.renew(lease, iso(self.world.now()), 30)
+        self.world.journal.sync()
         if self.world.journal.head(self.world.chain) != self.head:
             self.refresh()
 
     def append_outcome(self, *facts: Fact) -> None:
-        """Make an act's outcome durable even where somebody else appended meanwhile: an outcome always follows."""
+        """Make an act's outcome durable even where somebody else appended meanwhile: an outcome always follows.
+
+        Where it is not kept on this disk alone, the sync belongs to it: what loses its swap is written again, after the
+        others' entries were folded.
+        """
         while True:
             try:
                 # Of a run that is over only the outcome itself is left to say.
                 kept = [fact for fact in facts if isinstance(fact, Done | Failed)] if self.state.over else facts
                 if kept:
                     self.append(*kept)
+                self.world.journal.sync()
             except ChainMoved:
                 self.refresh()
             else:
@@ -193,6 +204,16 @@ def look_up(world: World, state: RunState) -> Callable[[str, str], Json]:
                     value = value.get(part) if isinstance(value, dict) else None
                 if value is not None:
                     return value
+            case "run" if name == "ledger_head":
+                head = world.journal.head(world.chain)
+                return {"chain": world.chain, "seq": head.seq, "hash": head.hash}
+            case "run" if name == "record":
+                from pilothouse.engine.recording import record_of  # most runs write none
+
+                return record_of(
+                    state, world.journal.head(world.chain), world.product, world.workflow,
+                    world.journal.read(world.chain),
+                )  # fmt: skip
             case "run":
                 return run_value(state, name)
             case _:
@@ -214,6 +235,8 @@ def run_value(state: RunState, name: str) -> Json:
             return str(getattr(started, name))
         case "run_id":
             return state.run
+        case "release":
+            return release_of(state)
         case "superseded_branch" | "to_version" | "backup":
             return started.inputs.get(name, "")
         case "failure":
@@ -222,6 +245,12 @@ def run_value(state: RunState, name: str) -> Json:
             return timeline(state)
         case _:
             raise Unresolved(f"run: {name}")
+
+
+def release_of(state: RunState) -> str:
+    """What the release of a run is called: ``acme-2026-11-21-01``; a product at the run's end is not said twice."""
+    product = state.started.product
+    return f"{product}-{state.run.removeprefix('r-').removesuffix(f'-{product}')}"
 
 
 def failure_text(state: RunState) -> str:

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from pilothouse.canonical import Json, digest, sha256_hex
 from pilothouse.guard.approval import expired
-from pilothouse.guard.gates import Bound, judge
+from pilothouse.guard.bound import Bound
+from pilothouse.guard.gates import judge
 from pilothouse.guard.policy import is_held, not_overridden, refusal
 from pilothouse.guard.references import Unresolved
-from pilothouse.guard.state import MAIN, RunState, approved_digest, is_complete, resolve_planned
+from pilothouse.guard.state import MAIN, RunState, approved_digest, is_complete, resolve_planned, unrecorded
 from pilothouse.model import EACH_ACT, Finding, Gate, Kind, Permit, PlannedAct, Refuse, Step, Wait, Workflow
 
 
@@ -104,6 +105,9 @@ def _decide_act(
         return Decision(Refuse("not-in-plan", f"the act {step.id} is not in the plan"), findings)
     if planned.branch != state.branch:
         return Decision(Refuse("not-in-plan", f"the act {step.id} belongs to {planned.branch}"), findings)
+    missing = unrecorded(state, planned)
+    if missing is not None:
+        return Decision(Refuse("intent-unrecorded", f"{step.id} waits for its record: {missing} is not done"), findings)
     if is_held(planned, state):
         frozen = refusal(not_overridden(bound.held, state), state.run)
         if frozen is not None:
@@ -127,8 +131,8 @@ def _decide_act(
             return Decision(Wait("hold", question), findings)
     try:
         arguments = resolve_planned(planned, state)
-    except Unresolved as missing:
-        return Decision(Refuse("reference-unknown", f"{step.id} needs {missing}, which is not known"), findings)
+    except Unresolved as unknown:
+        return Decision(Refuse("reference-unknown", f"{step.id} needs {unknown}, which is not known"), findings)
     permit = Permit(
         state.run, step.id, planned.tool, digest(dict(arguments)), state.plan.digest, approval, planned.branch,
         act_key(state, step.id),

@@ -24,7 +24,7 @@ from pilothouse.guard.fold_consultations import (
     is_counsel,
 )
 from pilothouse.guard.history import impossible, new_evidence
-from pilothouse.guard.state import MAIN, ActState, Evidence, RunState, WatchState, asks, is_complete
+from pilothouse.guard.state import ABORTED, MAIN, ActState, Evidence, RunState, WatchState, asks, is_complete
 from pilothouse.model import Kind
 
 
@@ -55,6 +55,7 @@ def step_on(state: RunState | None, event: e.Event) -> RunState:
     else:
         _check_standing(state, event)
         _apply(state, event)
+        _close(state)
     state.head_seq, state.events = event.seq, state.events + 1
     if not isinstance(event.fact, e.Notified):  # telling people is nothing that happened to the run
         state.last_at = event.at
@@ -62,6 +63,18 @@ def step_on(state: RunState | None, event: e.Event) -> RunState:
 
 
 _AFTER_REST = (e.Resumed, e.Aborted, e.Superseded, e.HoldLifted, e.Settled, e.Overridden)
+
+
+# What may still happen to an aborted run whose intent is on record: its outcome is looked for and written down.
+_CLOSING = (e.Observed, e.Skipped, e.Intended, e.Done, e.Failed, e.Settled, e.Halted, e.Resumed, e.Ended)
+
+
+def _close(state: RunState) -> None:
+    """Lead an aborted run to the steps that write its outcome, once no act is open any more (I33)."""
+    if state.closing and state.branch != ABORTED and not state.open_act:
+        state.branch = ABORTED
+        state.refused = state.halted = None
+        state.consultations.clear()
 
 
 def _check_standing(state: RunState, event: e.Event) -> None:
@@ -73,6 +86,10 @@ def _check_standing(state: RunState, event: e.Event) -> None:
         if isinstance(fact, e.Done | e.Failed) and state.aborted and state.acts.get(fact.step, ActState()).open:
             return
         raise impossible(event, "the run is over")
+    # Where the outcome cannot be written, a person may give up on it: that is an exception, and a gap that is listed.
+    given_up = isinstance(fact, e.Aborted) and state.halted is not None and not state.open_act
+    if state.closing and not isinstance(fact, _CLOSING) and not given_up:
+        raise impossible(event, "the run was aborted, and only its record is still written")
     if (state.refused or state.halted) and not isinstance(fact, _AFTER_REST) and not is_counsel(state, fact):
         raise impossible(event, "the run rests, and only a person sets it going again")
 
@@ -128,7 +145,7 @@ def _apply_course(state: RunState, event: e.Event) -> None:
         case e.Resumed():
             if not (state.refused or state.halted):
                 raise impossible(event, "only a run that rests is resumed")
-            if state.halted and state.branched and state.branched.returns:
+            if state.halted and state.branched and state.branched.returns and not state.aborted:
                 state.branch = MAIN
             state.refused = state.halted = None
             state.resumed_seq = event.seq
@@ -145,16 +162,25 @@ def _apply_course(state: RunState, event: e.Event) -> None:
                 raise impossible(event, f"the act {state.open_act} has no outcome yet")
             state.branch, state.branched = branched.branch, branched
             state.consultations.clear()
+        case e.Aborted() as aborted if state.aborted:
+            state.abandoned = aborted
+            state.exceptions.append(f"{aborted.who} ended the run without its outcome on record: {aborted.reason}")
         case e.Aborted() as aborted:
             state.aborted = aborted
         case e.Superseded(by):
             state.superseded_by = by
         case e.Ended() as ended:
-            if state.open_act:
-                raise impossible(event, f"the act {state.open_act} has no outcome yet")
-            if (missing := _unfinished(state)) is not None:
-                raise impossible(event, f"the step {missing} is not complete")
+            _check_end(state, event, ended)
             state.ended = ended
+
+
+def _check_end(state: RunState, event: e.Event, ended: e.Ended) -> None:
+    if state.open_act:
+        raise impossible(event, f"the act {state.open_act} has no outcome yet")
+    if (missing := _unfinished(state)) is not None:
+        raise impossible(event, f"the step {missing} is not complete")
+    if state.aborted and ended.outcome != ABORTED:
+        raise impossible(event, f"an aborted run does not end as {ended.outcome}")
 
 
 def _apply_evidence(state: RunState, event: e.Event) -> None:

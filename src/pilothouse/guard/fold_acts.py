@@ -9,7 +9,7 @@ from pilothouse.guard.approval import shown_value
 from pilothouse.guard.fold_checkpoints import void_exceptions
 from pilothouse.guard.history import impossible, new_evidence
 from pilothouse.guard.references import Unresolved
-from pilothouse.guard.state import ActState, Evidence, RunState, approved_digest, resolve_planned
+from pilothouse.guard.state import ActState, Evidence, RunState, approved_digest, resolve_planned, unrecorded
 from pilothouse.model import EffectClass, Plan, PlannedAct, Presence, Reach
 
 
@@ -96,6 +96,8 @@ def _check_intent(state: RunState, event: e.Event, fact: e.Intended) -> None:
         raise impossible(event, f"{missing} is not known yet") from missing
     if fact.tool != planned.tool or fact.arguments != arguments:
         raise impossible(event, "the intent is not what the plan says")
+    if (record := unrecorded(state, planned)) is not None:
+        raise impossible(event, f"{fact.step} reaches production, and its intent record {record} is not written")
     if planned.checkpoint is not None:
         _check_approved(state, event, fact, planned)
 

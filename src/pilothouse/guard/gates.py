@@ -6,47 +6,17 @@ unknown fail (I4). Each failure says what, on which evidence, and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pilothouse.canonical import Json
-from pilothouse.guard.policy import Constraints
+from pilothouse.guard.bound import Bound, Facts, Rule
+from pilothouse.guard.bound import items as _items
+from pilothouse.guard.bound import number as _number
+from pilothouse.guard.bound import whole as _whole
+from pilothouse.guard.promotion import PROMOTION_RULES
 from pilothouse.guard.state import Evidence, RunState
 from pilothouse.model import Finding, Gate
-from pilothouse.settings import Policy, Product
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """What a gate's evidence must be about: the product's configuration, policy, and the run's pinned commit."""
-
-    product: Product
-    policy: Policy
-    to_sha: str
-    own_shas: frozenset[str]  # commits that this run made itself (its release branch)
-    live: Mapping[str, Json] = field(default_factory=dict)  # what production ran when the run looked first
-    held: Constraints = field(default_factory=Constraints)  # freezes and locks, read for an act that they may hold
-
-
-Facts = Mapping[str, Json]
-Rule = Callable[[Facts, Bound], tuple[bool, str, str, str]]  # passed, reason code, message, hint
-
-
-def _items(facts: Facts, name: str) -> list[dict[str, Json]]:
-    value = facts.get(name)
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _whole(facts: Facts, name: str) -> bool:
-    """Whether all of a list can be read: an entry that cannot may be the one that matters."""
-    value = facts.get(name)
-    return isinstance(value, list) and len(_items(facts, name)) == len(value)
-
-
-def _number(facts: Facts, name: str) -> int:
-    value = facts.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _titles(items: list[dict[str, Json]], limit: int = 3) -> str:
@@ -146,7 +116,9 @@ def ci_green(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
     if facts.get("complete") is not True:
         return False, "ci-incomplete", "the list of checks could not be read completely", "try again: resume"
     checks = {str(item.get("name")): str(item.get("state")) for item in _items(facts, "checks")}
-    required = bound.product.readiness.checks or tuple(sorted(checks))
+    protected = facts.get("required")
+    named = tuple(str(name) for name in protected) if isinstance(protected, list) else ()
+    required = bound.product.readiness.checks or named or tuple(sorted(checks))
     if not required:
         return False, "ci-missing", "no check has reported on this commit", _CI_HINT
     fine = {"success"}
@@ -309,6 +281,7 @@ def restore_lossless(facts: Facts, bound: Bound) -> tuple[bool, str, str, str]:
 
 
 RULES: Mapping[str, Rule] = {
+    **PROMOTION_RULES,
     "credentials-present": credentials_present,
     "tools-known": tools_known,
     "product-shippable": product_shippable,

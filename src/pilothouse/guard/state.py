@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pilothouse import events as e
 from pilothouse.canonical import Json
 from pilothouse.guard.references import fact_of, resolve
-from pilothouse.model import Kind, Plan, PlannedAct, Reach
+from pilothouse.model import INTENT, RECORD, Kind, Plan, PlannedAct, Reach
 
 MAIN = "main"
+ABORTED = "aborted"  # the branch that an aborted run closes with
 MAX_WORDS = 3  # I15: wrong entries a checkpoint
 
 
@@ -125,6 +126,7 @@ class RunState:
     resumed_seq: int = 0
     void_seq: int = 0  # when an approval was void because something had changed
     aborted: e.Aborted | e.Rejected | e.CheckpointExpired | None = None
+    abandoned: e.Aborted | None = None  # aborted once more: its outcome could not be written
     superseded_by: str = ""
     ended: e.Ended | None = None
     notified: dict[tuple[str, str], e.Notified] = field(default_factory=dict)  # by occasion and channel
@@ -135,8 +137,19 @@ class RunState:
 
     @property
     def over(self) -> bool:
-        """Whether nothing can happen any more."""
-        return bool(self.aborted or self.ended or self.superseded_by)
+        """Whether nothing can happen any more. An aborted run whose intent is on record still writes its outcome."""
+        return bool(self.ended or self.superseded_by or (self.aborted and not self.closing))
+
+    @property
+    def closing(self) -> bool:
+        """Whether the run was aborted after its intent record was begun, and its outcome is not written yet (I33)."""
+        if self.aborted is None or self.ended is not None or self.abandoned is not None or not self.recording():
+            return False
+        return any(row["branch"] == ABORTED for row in self.started.outline)
+
+    def recording(self) -> bool:
+        """Whether an intent record was begun: what follows is on record, whatever comes of it."""
+        return self.attempted(act.step for act in intents(self.plan))
 
     @property
     def open_act(self) -> str | None:
@@ -147,7 +160,7 @@ class RunState:
         """One word for where the run stands (the ``state`` of ``status --json``)."""
         if self.ended:
             return self.ended.outcome
-        if self.aborted:
+        if self.aborted and not (self.closing and self.halted):
             return "aborted"
         if self.superseded_by:
             return "superseded"
@@ -174,6 +187,35 @@ class RunState:
         """Whether anything was attempted that reaches production and changes it (a backup changes nothing)."""
         acts = self.plan.acts if self.plan else ()
         return self.attempted(a.step for a in acts if a.reach is Reach.PRODUCTION and not a.tool.startswith("backup."))
+
+
+def intents(plan: Plan | None) -> tuple[PlannedAct, ...]:
+    """The acts of the main line that write an intent record."""
+    acts = plan.acts if plan else ()
+    return tuple(
+        act for act in acts if act.tool == RECORD and act.branch == MAIN and act.arguments.get("kind") == INTENT
+    )
+
+
+def unrecorded(state: RunState, act: PlannedAct) -> str | None:
+    """The intent record that must be on the remote before this act, and is not; None where nothing is missing (I33).
+
+    Whether records are written at all is the product's to say, not the workflow's: a plan that rests on a product with
+    an audit has an intent record, or nothing of it reaches production.
+    """
+    if act.reach is not Reach.PRODUCTION:
+        return None
+    meant = intents(state.plan)
+    missing = next((i.step for i in meant if i.step not in state.skipped and not _is_done(state, i.step)), None)
+    demanded = state.plan is not None and state.plan.basis.get("records") is True
+    if missing is None and demanded and not any(_is_done(state, item.step) for item in meant):
+        return "a record.write of kind intent"
+    return missing
+
+
+def _is_done(state: RunState, step: str) -> bool:
+    act = state.acts.get(step)
+    return act is not None and act.done is not None
 
 
 def resolve_planned(act: PlannedAct, state: RunState) -> dict[str, Json]:

@@ -27,29 +27,29 @@ def fault(folder: Path, name: str, on: bool) -> None:  # noqa: FBT001 (a switch 
     """Turns a fault of a world on or off; it works from the next use on.
 
     Raises:
-        UsageError: `unknown-fault`, `no-world`, `fault-only-at-up`.
+        UsageError: `unknown-fault`, `no-world`, `fault-only-at-up`, `fault-not-here`.
+        Unreachable: `harbour-silent`: the supervisor, who does what is done at once, does not answer.
     """
     from pilothouse.harbour import sabotage
 
-    known([name])
     world = load(folder)
+    known([name], world.layout)
     if name in AT_UP_ONLY and on:
         hint = f"Make a new world: pilothouse harbour up DIR --fault {name}"
         raise UsageError("fault-only-at-up", f"{name} is part of the history and cannot be turned on later", hint)
     sabotage.turn(world.folder, name, on=on)
     Switches(world.folder / "faults.json").turn([name], on=on)
+    if on and world.layout == "promotion" and name == "main-diverged":
+        _ask_surely(world, {"do": "somebody", "fault": name})
 
 
 def settle(folder: Path) -> None:
-    """Returns when every pushed commit has been checked.
+    """Returns when every pushed commit has been checked, and deployed where its push deploys.
 
     Raises:
         Unreachable: `harbour-silent`: the supervisor does not answer.
     """
-    world = load(folder)
-    if _ask(world, {"do": "settle"}, 120.0) != 0:
-        hint = f"End the world: pilothouse harbour down {folder}"
-        raise Unreachable("harbour-silent", f"the supervisor of {folder} does not answer", hint)
+    _ask_surely(load(folder), {"do": "settle"})
 
 
 def down(folder: Path) -> None:
@@ -76,6 +76,12 @@ def down(folder: Path) -> None:
     let_go(world.folder)
     with suppress(OSError):  # its folder may be gone
         replace(world, supervisor=0, serving={}).save()
+
+
+def _ask_surely(world: World, question: dict[str, object]) -> None:
+    if _ask(world, question, 120.0) != 0:
+        hint = f"End the world: pilothouse harbour down {world.folder}"
+        raise Unreachable("harbour-silent", f"the supervisor of {world.folder} does not answer", hint)
 
 
 def _ask(world: World, question: dict[str, object], seconds: float) -> int:

@@ -13,14 +13,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from pilothouse.harbour.berth import SPARED
 from pilothouse.harbour.faults import Switches
 from pilothouse.harbour.history import checkout
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 RATES = {"staging": 5.0, "production": 25.0}  # requests a second
 PAGES = ("/", "/items", "/items?q=anchor")
@@ -110,11 +107,11 @@ class Environment:
     Args:
         folder: DIR/staging or DIR/production.
         listening: the bound socket at the environment's address; it outlives the versions behind it.
-        record: told of every deployment, the failed ones included.
+        migrates: whether the platform brings the database up to each version before it serves it.
     """
 
-    def __init__(self, folder: Path, listening: socket.socket, record: Callable[[Deployment], None]) -> None:
-        self.name, self.folder, self._listening, self._record = folder.name, folder, listening, record
+    def __init__(self, folder: Path, listening: socket.socket, *, migrates: bool) -> None:
+        self.name, self.folder, self._listening, self._migrates = folder.name, folder, listening, migrates
         self._switches = Switches(folder.parent / "faults.json")
         self._current: _Berthed | None = None
         self._turn = threading.Lock()
@@ -147,6 +144,8 @@ class Environment:
                 checkout(self.folder.parent / "origin.git", sha, release)
                 version = json.loads((release / "package.json").read_text(encoding="utf-8"))["version"]
                 self._refuse(version)
+                if self._migrates:
+                    self._migrate(release)
                 self._replace(sha, release)
             except (DeploymentFailed, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
                 state, detail = "failure", str(error)
@@ -154,7 +153,6 @@ class Environment:
             done = Deployment(self.name, sha, version, state, detail, now, round(time.monotonic() - began, 3))
             with (self.folder / "deployments.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(done)) + "\n")
-            self._record(done)
             return done
 
     def _refuse(self, version: str) -> None:
@@ -164,6 +162,24 @@ class Environment:
             raise DeploymentFailed("no capacity: the platform could not place the new version")
         if self.name == "production" and "rollback-fails" in on and before and version == SPARED:
             raise DeploymentFailed("the platform no longer has the artefact of this version")
+
+    def _migrate(self, release: Path) -> None:
+        """What the version needs of its database, done with the version's own means."""
+        pending = json.loads(self._manage(release, "pending"))["pending"]
+        if pending:
+            self._manage(release, "migrate", *(migration["name"] for migration in pending))
+
+    def _manage(self, release: Path, *arguments: str) -> bytes:
+        environment = {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            f"ACME_{self.name.upper()}_DB": str(self.folder / "app.db"),
+        }
+        argv = [sys.executable, "-BS", "app/manage.py", *arguments]
+        done = subprocess.run(argv, cwd=release, env=environment, capture_output=True, timeout=60, check=False)
+        if done.returncode:
+            raise DeploymentFailed(f"the database was not migrated: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout
 
     def _replace(self, sha: str, release: Path) -> None:
         script = Path(__file__).with_name("berth.py")

@@ -32,7 +32,10 @@ FAULTS: dict[str, str] = {
     "unexpected-migration": "Migration 0006, which is not in the released range, is pending on production.",
     "backup-fails": "A backup of production ends well but is a file of zero bytes.",
     "disk-full": "The volume for production's backups is full: writing ends with ENOSPC.",
-    "main-diverged": "Somebody pushes to main while production's backup runs (once).",
+    "main-diverged": (
+        "Somebody pushes to main while production's backup runs; in a world of promotions, as soon as the switch is"
+        " turned (once)."
+    ),
     "main-moves-after-deploy": "Somebody pushes a harmless commit to main after a deployment to production (once).",
     "main-conflicts-after-deploy": (
         "Somebody pushes a commit to main right after a deployment to production that conflicts with the release's"
@@ -41,10 +44,14 @@ FAULTS: dict[str, str] = {
     "tag-conflict": "The tag v1.4.0 already exists in the remote, on another commit.",
     "forge-500": "Every answer of the forge's API is a 500.",
     "forge-slow": "Every answer of the forge's API takes 0.7 seconds longer.",
-    "reply-lost": "A push to deploy/production lands and deploys, but the pusher's connection dies unanswered (once).",
-    "effect-late": "The pusher's connection to deploy/production dies, and the push lands 1.5 seconds later (once).",
+    "reply-lost": "A push that deploys production lands, but the pusher's connection dies unanswered (once).",
+    "effect-late": "The connection of a push that deploys production dies, and it lands 1.5 seconds later (once).",
+    "archive-missing": "Pull request #235 has no archive on compliance-archives (promotions only).",
+    "ticket-missing": "Ticket ACME-109 does not exist in Linear (promotions only).",
+    "linear-down": "The Linear MCP server does not answer (promotions only).",
 }
 AT_UP_ONLY = frozenset({"tests-red"})
+PROMOTION_ONLY = frozenset({"archive-missing", "ticket-missing", "linear-down"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +89,23 @@ class Switches:
             return True
 
 
-def known(names: Iterable[str]) -> frozenset[str]:
+def known(names: Iterable[str], layout: str = "release") -> frozenset[str]:
     """The names as a set.
 
+    Args:
+        names: what is to go wrong.
+        layout: of the world in which it is to.
+
     Raises:
-        UsageError: `unknown-fault`, with the nearest name as a hint.
+        UsageError: `unknown-fault`, with the nearest name as a hint; `fault-not-here`: of another layout's worlds.
     """
     wanted = frozenset(names)
     if unknown := sorted(wanted - FAULTS.keys()):
         near = get_close_matches(unknown[0], FAULTS, 1)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(FAULTS)}"
         raise UsageError("unknown-fault", f"no fault is called {unknown[0]}", hint)
+    if layout != "promotion" and (elsewhere := sorted(wanted & PROMOTION_ONLY)):
+        message = f"{elsewhere[0]} can only happen where a staging branch is promoted"
+        hint = f"Try it there: pilothouse demo --workflow promote-audited --fault {elsewhere[0]}"
+        raise UsageError("fault-not-here", message, hint)
     return wanted

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pilothouse.harbour import story
-from pilothouse.harbour.changes import PEOPLE, Change, Commit, Tree
+from pilothouse.harbour import promotion, story
+from pilothouse.harbour.changes import PEOPLE, Change, Commit, Tree, write
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 BEGAN = 1_782_900_000  # 2026-07-01, and every commit a few hours later: dates are part of the shas
@@ -44,9 +45,9 @@ class Landed:
     """Where a change is in the repository.
 
     Args:
-        base: the commit of main that its branch began at.
+        base: the commit of main (or staging, where that is promoted) that its branch began at.
         commits: the branch's commits, oldest first; the last is the head.
-        merged: its commit on main, empty where it is not merged.
+        merged: its commit there, empty where it is not merged.
         at: when it was merged (or its last commit made), in seconds since 1970.
     """
 
@@ -64,6 +65,7 @@ class _Stream:
     out: list[bytes] = field(default_factory=list)
     marks: int = 0
     clock: int = BEGAN
+    onto: str = "refs/heads/main"
     main: int = 0
     trees: dict[int, Tree] = field(default_factory=dict)
     line: list[int] = field(default_factory=list)
@@ -117,7 +119,7 @@ class _Stream:
                 title = f"Merge pull request #{change.number} from harbour/{change.head}\n\n{change.title}"
                 commit, merge = Commit(title, edits, "ada"), marks[-1]
             committer = MERGED_BY if change.number else ""
-            merged = self.main = self.commit("refs/heads/main", commit, self.main, merge=merge, committer=committer)
+            merged = self.main = self.commit(self.onto, commit, self.main, merge=merge, committer=committer)
             self.line.append(merged)
         if change.tag:
             tagger = f"tagger {PEOPLE['ada']} {self.clock + 60} +0000"
@@ -125,6 +127,15 @@ class _Stream:
                 f"tag {change.tag}\nfrom :{merged}\n{tagger}\n{_data(f'Acme {change.tag[1:]}' + chr(10))}\n".encode()
             )
         self.landed.append((change, base, marks, merged, self.clock))
+
+    def archive(self, without: Collection[int]) -> None:
+        """The branch on which each merged pull request has its archive, with a beginning of its own."""
+        last = 0
+        for change, _, _, merged, _ in self.landed:
+            if change.number and merged and change.number not in without:
+                path, text = promotion.archive(change)
+                message = f"docs(archive): pull request #{change.number}"
+                last = self.commit(promotion.ARCHIVES, Commit(message, (write(path, text),), "ada"), last)
 
 
 def _data(text: str) -> str:
@@ -144,13 +155,22 @@ def since(changes: tuple[Change, ...], *, instead: bool, red: bool, contracting:
     return [*usual, *([story.contracting()] if contracting else []), *changes, *([story.red()] if red else [])]
 
 
-def build(origin: Path, project: dict[str, str], gained: list[Change] | None = None) -> list[Landed]:
+def build(
+    origin: Path,
+    project: dict[str, str],
+    gained: list[Change] | None = None,
+    *,
+    layout: Literal["release", "promotion"] = "release",
+    without: Collection[int] = (),
+) -> list[Landed]:
     """Makes the bare remote at `origin` and returns where every change is.
 
     Args:
         origin: a folder that does not exist yet.
         project: pilothouse.yml and what else the project is released with, by path.
         gained: what main has gained since the last release; None: the usual.
+        layout: whether main gained it, or staging, which is promoted to main.
+        without: the pull requests that have no archive (promotion only).
     """
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks"):
         (origin / folder).mkdir(parents=True)
@@ -162,11 +182,15 @@ def build(origin: Path, project: dict[str, str], gained: list[Change] | None = N
     stream = _Stream()
     for change in story.past(project):
         stream.land(change)
-    deployed = stream.main
-    for name in ("staging", "production"):
-        stream.out.append(f"reset refs/heads/deploy/{name}\nfrom :{deployed}\n\n".encode())
+    branches = ("deploy/staging", "deploy/production") if layout == "release" else ("staging",)
+    for name in branches:
+        stream.out.append(f"reset refs/heads/{name}\nfrom :{stream.main}\n\n".encode())
+    if layout == "promotion":
+        stream.onto = promotion.STAGING
     for change in [*(story.since() if gained is None else gained), *story.beside()]:
         stream.land(change)
+    if layout == "promotion":
+        stream.archive(without)
     git("fast-import", "--quiet", "--export-marks=marks", cwd=origin, stdin=b"".join(stream.out))
     shas = dict(line.split() for line in (origin / "marks").read_text().splitlines())
     (origin / "marks").unlink()
@@ -193,13 +217,18 @@ def checkout(origin: Path, sha: str, folder: Path) -> None:
     fresh.replace(folder)
 
 
-def push(origin: Path, ref: str, path: str, text: str, message: str, author: str) -> tuple[str, str]:
-    """Adds a commit that changes one file to a branch, as somebody's push would; returns the old and the new sha."""
+def push(origin: Path, ref: str, path: str, text: str | None, message: str, author: str) -> tuple[str, str]:
+    """Adds a commit that changes one file (None: removes it) to a branch, as somebody's push would.
+
+    Returns:
+        The branch's old and new sha.
+    """
     old = git("rev-parse", ref, cwd=origin)
     who = PEOPLE[author]
     # Not the time of day: worlds in which the same happened have the same shas.
     now = int(git("log", "-1", "--format=%ct", old, cwd=origin)) + PACE
     lines = [f"commit {ref}", f"author {who} {now} +0000", f"committer {who} {now} +0000", _data(message + "\n")]
-    lines += [f"from {old}", f"M 100644 inline {path}", _data(text), ""]
+    edit = [f"D {path}"] if text is None else [f"M 100644 inline {path}", _data(text)]
+    lines += [f"from {old}", *edit, ""]
     git("fast-import", "--quiet", cwd=origin, stdin="\n".join(lines).encode())
     return old, git("rev-parse", ref, cwd=origin)

@@ -8,19 +8,25 @@ from dataclasses import dataclass
 from string import Template
 from typing import Literal
 
+from pilothouse.harbour import promotion
 from pilothouse.harbour.changes import product
+from pilothouse.harbour.ci import CONTEXT, JOBS
+from pilothouse.harbour.world import BRANCHES, ENVIRONMENTS, Layout, Results
 
-APPROVALS = """\
+_APPROVALS = """\
 version: 1
 approvals:
-  - {checkpoint: go, product: acme, workflow: release, approver: ceo@acme.test, standing: true, expires: 2099-01-01}
-  - {checkpoint: go, product: acme, workflow: rollback, approver: ceo@acme.test, standing: true, expires: 2099-01-01}
 """
+_APPROVAL = """\
+  - {checkpoint: go, product: acme, workflow: ${workflow}, approver: ceo@acme.test, standing: true, expires: 2099-01-01}
+"""
+_APPROVED = ("release", "rollback")
+_AUDITED = ("promote-audited",)
 
 _PROJECT = """\
 # How Acme is released. Made by `pilothouse harbour up`: the ports are this world's own.
 version: 1
-workflow: release
+workflow: ${workflow}
 products:
   acme:
     title: Acme
@@ -38,7 +44,7 @@ products:
       changelog: CHANGELOG.md
       files: [package.json, pyproject.toml]
     readiness:
-      checks: [unit, lint]
+      checks: ${checks}
       allow_skipped: []
       blocker_labels: [critical, high]
       release_label: next-release
@@ -58,7 +64,7 @@ ${staging}${production}    drift: {ignore: [database, url, port]}
       latency: {rise: 250, unit: points, quantile: p95}
     rollback: {minutes: 2, restore: auto}
     finalise: {delete_branch: true}
-    notify: [{channel: file, path: .pilothouse/notices.jsonl}]
+${trail}    notify: [{channel: file, path: .pilothouse/notices.jsonl}]
 approvers:
   - {id: ceo@acme.test, name: The CEO, email: ceo@acme.test, groups: [ceo], accounts: [${account}]}
 policy:
@@ -101,7 +107,21 @@ _ENVIRONMENT = """\
         metrics: {path: /metrics}
 """
 
-_BY_PUSH = "{model: push, branch: deploy/${name}, timeout: 6s}"
+_TRAIL = """\
+    promotion: {branch: staging, deployment: production, timeout: 30s}
+    audit:
+      branch: compliance-archives
+      archive: "archives/pr-{number}.md"
+      areas:
+        shop: ["app/**"]
+        database: ["migrations/**"]
+        tests: ["tests/**"]
+        docs: ["*.md", "docs/**"]
+        tooling: ["tools/**", "*.json", "*.toml", "*.yml"]
+    tickets: {server: linear, pattern: "ACME-[0-9]{1,6}", credentials: [], timeout: 10s}
+"""
+
+_BY_PUSH = "{model: push, branch: ${branch}, timeout: 6s}"
 _BY_COMMAND = """
           model: command
           run: [python3, ops/deploy.py, put, "{environment}", "{commit}", "{version}"]
@@ -121,6 +141,9 @@ class Project:
         scripted_approval: whether approvals.yml opens the checkpoints without a person.
         deploy: the environments' deploy model; with `command` the project brings its own deploy script.
         models: a section ``models:`` of pilothouse.yml, as YAML.
+        layout: whether main is released, or staging is promoted to it.
+        ci: which kinds of results the forge has.
+        recorded: whether a release writes records on the remote.
     """
 
     urls: dict[str, str]
@@ -128,12 +151,19 @@ class Project:
     scripted_approval: bool
     deploy: Literal["push", "command"] = "push"
     models: str = ""
+    layout: Layout = "release"
+    ci: Results = "both"
+    recorded: bool = False
 
     def files(self) -> dict[str, str]:
         """Path and text of each file."""
-        environments = {name: self._environment(name) for name in ("staging", "production")}
+        audited = self.layout == "promotion"
+        environments = {name: self._environment(name) for name in ENVIRONMENTS}
         text = Template(_PROJECT).substitute(
             **environments,
+            workflow=_AUDITED[0] if audited else "release",
+            checks=f"[{CONTEXT}]" if self.ci == "statuses" else f"[{', '.join(JOBS)}]",
+            trail=_TRAIL if audited else "    audit: {}\n" if self.recorded else "",
             window=_duration(self.watch_seconds),
             every=_duration(min(1.0, self.watch_seconds / 4)),
             account=pwd.getpwuid(os.getuid()).pw_name,
@@ -141,7 +171,9 @@ class Project:
         )
         files = {"pilothouse.yml": text + self.models}
         if self.scripted_approval:
-            files["approvals.yml"] = APPROVALS
+            files["approvals.yml"] = _approvals(*_APPROVED, *(_AUDITED if audited else ()))
+        if audited:
+            files[".mcp.json"] = promotion.mcp_file()
         if self.deploy == "command":
             files[SCRIPT] = product()[SCRIPT]
         return files
@@ -150,10 +182,15 @@ class Project:
         variables = [f"ACME_{name.upper()}_DB"]
         if self.deploy == "command":
             variables.append(f"ACME_{name.upper()}_PLATFORM")
-        deploy = Template(_BY_PUSH).substitute(name=name) if self.deploy == "push" else _BY_COMMAND
+        branch = BRANCHES[self.layout][name]
+        deploy = Template(_BY_PUSH).substitute(branch=branch) if self.deploy == "push" else _BY_COMMAND
         return Template(_ENVIRONMENT).substitute(
             name=name, url=self.urls[name], credentials=", ".join(variables), deploy=deploy
         )
+
+
+def _approvals(*workflows: str) -> str:
+    return _APPROVALS + "".join(Template(_APPROVAL).substitute(workflow=workflow) for workflow in workflows)
 
 
 def _duration(seconds: float) -> str:

@@ -8,9 +8,16 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilothouse import __version__
 from pilothouse.harbour.changes import product
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pilothouse.harbour.history import Landed
+    from pilothouse.harbour.promotion import Ticket
 
 LAST_MIGRATION = "0006"  # of 1.3.0
 GOODS = ("Anchor", "Buoy", "Cleat", "Dinghy", "Echo sounder", "Fender", "Gangway", "Halyard", "Jib", "Keel paint")
@@ -33,13 +40,13 @@ exec {tell} pushed
 _BEFORE = """\
 #!/bin/sh
 grep -q '"effect-late": true' {faults} || exit 0
-exec {tell} late
+exec {tell} late {production}
 """
 _COMMITTED = """\
 #!/bin/sh
 [ "$1" = committed ] || exit 0
 grep -q '"reply-lost": true' {faults} || exit 0
-exec {tell} lost
+exec {tell} lost {production}
 """
 _BEFORE_BACKUP = """\
 #!/bin/sh
@@ -56,23 +63,31 @@ if grep -q '"backup-fails": true' {faults}; then : > "$2"; fi
 """
 
 
-def _script(file: Path, template: str, faults: Path, control: Path) -> None:
+def _script(file: Path, template: str, faults: Path, control: Path, production: str = "") -> None:
     tell = shlex.join([sys.executable, "-IBS", str(Path(__file__).with_name("tell.py")), str(control)])
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(template.format(tell=tell, faults=shlex.quote(str(faults))), encoding="utf-8")
+    text = template.format(tell=tell, faults=shlex.quote(str(faults)), production=production)
+    file.write_text(text, encoding="utf-8")
     file.chmod(0o755)
 
 
-def hooks(folder: Path, control: Path) -> None:
-    """The remote's hooks, and those beside production's database that carry its faults."""
+def hooks(folder: Path, control: Path, branch: str) -> None:
+    """The remote's hooks, and those beside production's database that carry its faults.
+
+    Args:
+        folder: DIR.
+        control: the supervisor's socket.
+        branch: the branch whose push deploys production.
+    """
+    aim = f"refs/heads/{branch}"
     faults, origin, production = (
         folder / "faults.json",
         folder / "origin.git" / "hooks",
         folder / "production" / "hooks",
     )
     _script(origin / "post-receive", _PUSHED, faults, control)
-    _script(origin / "pre-receive", _BEFORE, faults, control)
-    _script(origin / "reference-transaction", _COMMITTED, faults, control)
+    _script(origin / "pre-receive", _BEFORE, faults, control, aim)
+    _script(origin / "reference-transaction", _COMMITTED, faults, control, aim)
     _script(production / "before-backup", _BEFORE_BACKUP, faults, control)
     _script(production / "after-backup", _AFTER_BACKUP, faults, control)
 
@@ -99,6 +114,22 @@ def database(folder: Path, url: str) -> None:
         connection.executemany("INSERT INTO items (name, price) VALUES (?, ?)", goods)
         connection.execute("INSERT INTO orders (item, placed) VALUES (1, '2026-09-20')")
         connection.execute("COMMIT")
+
+
+def linear(file: Path, tickets: Iterable[Ticket]) -> None:
+    """Linear's memory, with the tickets that there are."""
+    from pilothouse.harbour.linear import seed
+
+    seed.seed(file, [seed.Ticket(item.key, item.title, item.status, item.url) for item in tickets])
+
+
+def retarget(forge: Path, landed: Iterable[Landed]) -> None:
+    """Aims the pull requests since the last release at staging, where they landed."""
+    places = list(landed)
+    last = max(index for index, place in enumerate(places) if place.change.tag)
+    with closing(sqlite3.connect(forge)) as connection, connection:
+        numbers = [(place.change.number,) for place in places[last + 1 :]]
+        connection.executemany("UPDATE threads SET base = 'staging' WHERE kind = 'pull' AND number = ?", numbers)
 
 
 def state_file(project: Path) -> None:

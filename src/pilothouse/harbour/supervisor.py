@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -28,7 +29,8 @@ from pilothouse.harbour.environments import Deployment, Environment
 from pilothouse.harbour.faults import Switches
 from pilothouse.harbour.forge.server import Forge, ForgeServer
 from pilothouse.harbour.forge.store import Store, now
-from pilothouse.harbour.history import git, push
+from pilothouse.harbour.history import git
+from pilothouse.harbour.sabotage import somebody
 from pilothouse.harbour.world import ENVIRONMENTS, World, load
 
 if TYPE_CHECKING:
@@ -40,11 +42,27 @@ NOTHING = "0" * 40
 Update = dict[str, str]
 Word = dict[str, object]
 
-PUSHES = {
-    "main-diverged": ("README.md", "docs: a word on support", "lin"),
-    "main-moves-after-deploy": ("README.md", "docs: a word on opening hours", "lin"),
-    "main-conflicts-after-deploy": ("CHANGELOG.md", "docs: the changelog tells about gift cards", "noor"),
-}
+
+class _Board:
+    """The forge's board, for a CI that reports only check runs or only statuses."""
+
+    def __init__(self, store: Store, kinds: str) -> None:
+        self._store, self._kinds = store, kinds
+
+    def queued(self, sha: str, name: str, branch: str) -> None:
+        """Records a check run that waits (see ci.Board)."""
+        if self._kinds != "statuses":
+            self._store.queued(sha, name, branch)
+
+    def check(self, sha: str, name: str, status: str, conclusion: str | None, summary: str) -> None:
+        """Records a check run's state (see ci.Board)."""
+        if self._kinds != "statuses":
+            self._store.check(sha, name, status, conclusion, summary)
+
+    def status(self, sha: str, context: str, state: str, description: str) -> None:
+        """Records a commit status (see ci.Board)."""
+        if self._kinds != "checks":
+            self._store.status(sha, context, state, description)
 
 
 class Supervisor:
@@ -53,22 +71,27 @@ class Supervisor:
     def __init__(self, world: World, listening: dict[str, socket.socket]) -> None:
         self._world, self._switches = world, Switches(world.folder / "faults.json")
         self._store = Store(world.folder / "forge.db")
-        self._integration = Integration(world.folder, self._store)
+        self._integration = Integration(world.folder, _Board(self._store, world.ci))
+        self._promotes = world.layout == "promotion"
         self._environments = {
-            name: Environment(world.folder / name, sock, self._deployed) for name, sock in listening.items()
+            name: Environment(world.folder / name, sock, migrates=self._promotes) for name, sock in listening.items()
         }
+        # A branch, and the environment to which its pushes go.
+        self._deploys = {branch: self._environments[name] for name, branch in world.branches.items()}
+        self._deploying: dict[str, queue.Queue[str]] = {name: queue.Queue() for name in listening}
         self._forge = Forge(world.folder, self._store, self._pushed_here)
         self._ended = threading.Event()
         self._telling = threading.Lock()
 
     def start(self) -> None:
-        """Deploys what the deploy branches name and checks main; returns when all of it is done."""
+        """Deploys what the branches name and checks what is to be released; returns when all of it is done."""
         self._thread(self._integration.work)
         self._thread(ForgeServer(self._world.gh_socket, self._forge).serve_forever)
         self._thread(self._listen)
-        self._integration.submit(self._tip("main"), "main")
-        tips = {name: self._tip(f"deploy/{name}") for name in ENVIRONMENTS}
-        deploying = [threading.Thread(target=self._environments[name].deploy, args=[tip]) for name, tip in tips.items()]
+        released = "staging" if self._promotes else "main"
+        self._integration.submit(self._tip(released), released)
+        tips = {name: self._tip(branch) for name, branch in self._world.branches.items()}
+        deploying = [threading.Thread(target=self._place, args=[self._environments[name], tips[name]]) for name in tips]
         for thread in deploying:
             thread.start()
         for thread in deploying:
@@ -77,6 +100,7 @@ class Supervisor:
             if environment.deployed[-1:] != [tips[environment.name]]:
                 raise RuntimeError(f"{environment.name} does not answer; see {environment.name}/app.log")
             self._thread(environment.traffic, self._ended)
+            self._thread(self._deploy_in_turn, environment)
         self._integration.settle()
         self._tell()
 
@@ -116,16 +140,30 @@ class Supervisor:
     def _tip(self, branch: str) -> str:
         return git("rev-parse", f"refs/heads/{branch}", cwd=self._world.origin)
 
-    def _deployed(self, done: Deployment) -> None:
-        self._store.put(
-            "deployments",
-            environment=done.environment,
-            sha=done.sha,
-            ref=f"deploy/{done.environment}",
-            state=done.state,
-            description=done.detail,
-            created=now(),
-        )
+    def _place(self, environment: Environment, sha: str) -> Deployment:
+        """Deploys, and has the forge tell of it from the first moment on."""
+        known: dict[str, object] = {
+            "environment": environment.name,
+            "sha": sha,
+            "ref": self._world.branches[environment.name],
+            "created": now(),
+        }
+        number = self._store.put("deployments", **known, state="in_progress", description="")
+        done = environment.deploy(sha)
+        self._store.put("deployments", id=number, **known, state=done.state, description=done.detail)
+        return done
+
+    def _deploy_in_turn(self, environment: Environment) -> None:
+        """Deploys what was pushed, in the order of the pushes, for ever; for a thread of its own."""
+        waiting = self._deploying[environment.name]
+        while True:
+            sha = waiting.get()
+            try:
+                self._deploy(environment, sha)
+            except (OSError, subprocess.SubprocessError) as error:
+                sys.stderr.write(f"harbour: {environment.name} is not deployed: {error}\n")
+            finally:
+                waiting.task_done()
 
     # The control socket: one JSON line asks, lines of {"say": …} answer, {"exit": code} ends.
 
@@ -164,7 +202,7 @@ class Supervisor:
             case {"do": "somebody", "fault": str(fault)}:
                 self._somebody(fault)
             case {"do": "settle"}:
-                self._integration.settle()
+                self._settle()
             case {"do": "end"}:
                 self._ended.set()
             case _:
@@ -178,14 +216,23 @@ class Supervisor:
                 continue
             self._forge.mutations.landed(ref, update["old"], new)
             name = ref.removeprefix("refs/heads/")
-            environment = self._environments.get(name.removeprefix("deploy/"))
-            if environment and name.startswith("deploy/"):
+            environment = self._deploys.get(name)
+            if environment and self._promotes:
+                # Nobody who pushes to such a branch waits for what the forge then does.
+                self._deploying[environment.name].put(new)
+                yield f"{environment.name} is being deployed from {name}"
+            elif environment:
                 yield str(self._deploy(environment, new))
-            else:
+            if self._promotes or not environment:
                 self._integration.submit(new, name)
 
+    def _settle(self) -> None:
+        for waiting in self._deploying.values():
+            waiting.join()
+        self._integration.settle()
+
     def _deploy(self, environment: Environment, sha: str) -> Deployment:
-        done = environment.deploy(sha)
+        done = self._place(environment, sha)
         self._tell()
         if done.state == "success" and done.environment == "production":
             self._somebody("main-moves-after-deploy")
@@ -210,19 +257,8 @@ class Supervisor:
 
     def _somebody(self, fault: str) -> None:
         """Somebody else pushes to main."""
-        if not self._switches.spend(fault):
-            return
-        path, message, author = PUSHES[fault]
-        text = git("show", f"refs/heads/main:{path}", cwd=self._world.origin) + "\n"
-        if fault == "main-conflicts-after-deploy":
-            text = text.replace(
-                "## [Unreleased]\n\n", "## [Unreleased]\n\n### Changed\n\n- Gift cards never expire\n\n", 1
-            )
-            text = text.replace("...HEAD", "...main", 1)
-        else:
-            text += f"\n{message.removeprefix('docs: ').capitalize()}: ask in the harbour office.\n"
-        old, new = push(self._world.origin, "refs/heads/main", path, text, message, author)
-        self._pushed_here("refs/heads/main", old, new)
+        if self._switches.spend(fault):
+            self._pushed_here("refs/heads/main", *somebody(self._world.origin, fault, self._world.layout))
 
     def _pushed_here(self, ref: str, old: str, new: str) -> None:
         """A push that did not come through git's hooks: the forge's own, or somebody's."""

@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pilothouse.errors import RequestRefused, UsageError
+from pilothouse.harbour.faults import Switches, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pilothouse.harbour.changes import Change
-    from pilothouse.harbour.projectfile import Project
 
 ENVIRONMENTS = ("staging", "production")
-LONGEST_SOCKET_PATH = 90  # sockaddr_un has 108 bytes on Linux, 104 on macOS
+Layout = Literal["release", "promotion"]
+Results = Literal["both", "checks", "statuses"]
+# The branch whose push deploys an environment.
+BRANCHES: dict[Layout, dict[str, str]] = {
+    "release": {"staging": "deploy/staging", "production": "deploy/production"},
+    "promotion": {"staging": "staging", "production": "main"},
+}
 START_SECONDS = 60
 
 
@@ -36,11 +40,15 @@ class Variant:
     """What of a world's project differs from the usual.
 
     Args:
-        deploy: whether a push to a branch deploys, or the project's own deploy script that talks to the platform.
+        deploy: whether a push to a branch deploys, or the project's own deploy script that talks to the platform
+            (releases only: a promotion's push deploys).
         contracting: whether the release has, beside the migration before the code, one that must wait for it.
         models: a section ``models:`` for its pilothouse.yml, as YAML; empty: its agents are scripted.
         changes: what main has gained besides, oldest first.
         instead: whether that is all that main has gained since the last release.
+        layout: whether main is ahead of what runs and is released, or staging is ahead of main and is promoted to it.
+        ci: which kinds of results the forge has: check runs and a commit status, or one of them.
+        recorded: whether a release writes records on the remote; a promotion always does.
     """
 
     deploy: Literal["push", "command"] = "push"
@@ -48,6 +56,9 @@ class Variant:
     models: str = ""
     changes: tuple[Change, ...] = ()
     instead: bool = False
+    layout: Layout = "release"
+    ci: Results = "both"
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class World:
         watch_seconds: the watch window in pilothouse.yml.
         supervisor: the process that holds the world up; 0 while it does not.
         serving: the process that serves each environment now; the supervisor keeps it true in harbour.json.
+        layout: as in Variant.
+        ci: as in Variant.
     """
 
     folder: Path
@@ -77,6 +90,13 @@ class World:
     watch_seconds: float
     supervisor: int = 0
     serving: dict[str, int] = field(default_factory=dict)
+    layout: Layout = "release"
+    ci: Results = "both"
+
+    @property
+    def branches(self) -> dict[str, str]:
+        """The branch whose push deploys each environment."""
+        return BRANCHES[self.layout]
 
     def database(self, environment: str) -> Path:
         """The database file of an environment."""
@@ -133,13 +153,13 @@ def up(
         detached: whether the world outlives the process that called this; otherwise it ends with it, however that ends.
 
     Raises:
-        UsageError: `unknown-fault`.
+        UsageError: `unknown-fault`, `fault-not-here`.
         RequestRefused: `world-exists`, `gh-missing`, `harbour-not-started`.
     """
-    from pilothouse.harbour.faults import Switches, known
+    from pilothouse.harbour.building import build
     from pilothouse.harbour.projectfile import Project
 
-    wanted = known(faults)
+    wanted = known(faults, variant.layout)
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     if any((folder / name).exists() for name in ("harbour.json", "origin.git", "acme")):
@@ -149,8 +169,18 @@ def up(
     try:
         urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in listening.items()}
         Switches(folder / "faults.json").turn(wanted, on=True)
-        project = Project(urls, watch_seconds, scripted_approval, variant.deploy, variant.models)
-        _start(_build(folder, project, wanted, variant), listening, detached=detached)
+        deploy = "push" if variant.layout == "promotion" else variant.deploy
+        project = Project(
+            urls,
+            watch_seconds,
+            scripted_approval,
+            deploy,
+            variant.models,
+            layout=variant.layout,
+            ci=variant.ci,
+            recorded=variant.recorded,
+        )
+        _start(build(folder, project, wanted, variant), listening, detached=detached)
         return load(folder)
     finally:
         for sock in listening.values():
@@ -163,61 +193,6 @@ def _listen(port: int) -> socket.socket:
     # Versions share it: one that lost the race for a connection must not block.
     sock.setblocking(False)  # noqa: FBT003
     return sock
-
-
-def _build(folder: Path, project: Project, faults: frozenset[str], variant: Variant) -> World:
-    from pilothouse.harbour import history, provision, sabotage
-    from pilothouse.harbour.forge.seed import seed
-
-    sockets = _socket_folder(folder)
-    environment = _environment(folder, provision.gh(folder / "gh", sockets / "gh.sock"))
-    if project.deploy == "command":
-        environment |= {f"ACME_{name.upper()}_PLATFORM": f"{sockets / 'control.sock'}#{name}" for name in ENVIRONMENTS}
-    world = World(
-        folder=folder,
-        project=folder / "acme",
-        origin=folder / "origin.git",
-        urls=project.urls,
-        gh_socket=sockets / "gh.sock",
-        control_socket=sockets / "control.sock",
-        environment=environment,
-        watch_seconds=project.watch_seconds,
-    )
-    red = "tests-red" in faults
-    gained = history.since(variant.changes, instead=variant.instead, red=red, contracting=variant.contracting)
-    landed = history.build(world.origin, project.files(), gained)
-    ceo = ("-c", "user.name=ceo", "-c", "user.email=ceo@acme.test", "-c", "gc.auto=0")
-    history.git("clone", "--quiet", *ceo, str(world.origin), str(world.project), cwd=folder)
-    provision.state_file(world.project)
-    for name in ENVIRONMENTS:
-        provision.database(folder / name, project.urls[name])
-    provision.hooks(folder, world.control_socket)
-    seed(folder / "forge.db", landed)
-    for fault in faults:
-        sabotage.turn(folder, fault, on=True)
-    world.save()
-    return world
-
-
-def _socket_folder(folder: Path) -> Path:
-    """DIR, or a short folder that DIR/gh.sock links to: a socket's path is short by nature."""
-    if len(os.fsencode(folder / "control.sock")) <= LONGEST_SOCKET_PATH:
-        return folder
-    short = Path(tempfile.mkdtemp(prefix="harbour-"))
-    (folder / "gh.sock").symlink_to(short / "gh.sock")
-    return short
-
-
-def _environment(folder: Path, gh: dict[str, str]) -> dict[str, str]:
-    # The interpreter that runs Pilothouse comes first: `python3` in pilothouse.yml and the gh of the demo extra.
-    binaries = [str(Path(sys.executable).parent)]
-    found = shutil.which("gh", path=os.pathsep.join([*binaries, os.environ.get("PATH", os.defpath)]))
-    if not found:
-        raise RequestRefused("gh-missing", "there is no gh on the PATH", "Install it: pip install 'pilothouse[demo]'")
-    if (home := str(Path(found).parent)) not in binaries:
-        binaries.insert(0, home)
-    databases = {f"ACME_{name.upper()}_DB": str(folder / name / "app.db") for name in ENVIRONMENTS}
-    return {**gh, **databases, "PATH": os.pathsep.join([*binaries, os.environ.get("PATH", os.defpath)])}
 
 
 def _start(world: World, listening: dict[str, socket.socket], *, detached: bool) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pilothouse.errors import LedgerCorrupt, LedgerError
-from pilothouse.ledger import rules, schema
+from pilothouse.ledger import aside, rules, schema
 from pilothouse.ports import EMPTY, Head, Lease
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ class SqliteJournal:
     ) -> tuple[Event, ...]:
         """Append facts as one atomic, durable batch; see ``ports.Journal``."""
         with self._transaction() as connection:
-            head = self._sound_head(connection, chain)
             if lease is not None:
                 rules.demand_lease(self._lease(connection, chain), lease, chain, at)
+            head = self._sound_head(connection, chain)
             rules.demand_head(chain, expect, head)
             grown = rules.extend(chain, head, run, facts, at, first)
             rows = [(chain, event.seq, event.run, event.kind, at, event.hash, data) for event, data in grown]
@@ -75,6 +76,44 @@ class SqliteJournal:
         last = grown[-1][0]
         self._seen[chain] = Head(last.seq, last.hash)
         return tuple(event for event, _ in grown)
+
+    def take(self, chain: str, rows: list[Row], *, keep: Head, expect: Head, keeps_lease: bool = False) -> None:
+        """Continue a chain with rows that were written elsewhere, each checked against its hash and the one before.
+
+        Args:
+            chain: which.
+            rows: the first continues ``keep``.
+            keep: after which entry; what stands behind it is set aside first (``ledger/aside.py``).
+            expect: the head must still be this one.
+            keeps_lease: whether a conductor on this disk keeps its lease although entries are set aside.
+
+        Raises:
+            ChainMoved: ``expect`` is not the head any more, or ``keep`` is not there.
+            LedgerCorrupt: the rows do not hold together; nothing was changed.
+        """
+        with self._transaction() as connection:
+            head = self._sound_head(connection, chain)
+            rules.demand_head(chain, expect, head)
+            kept = connection.execute(_AT, (chain, keep.seq)).fetchone()
+            rules.demand_head(chain, keep, Head(keep.seq, kept[0]) if kept else EMPTY)
+            events = rules.follow(chain, keep, rows)
+            if head != keep:
+                self._set_aside(connection, chain, keep, keeps_lease=keeps_lease)
+            data = [
+                (chain, event.seq, event.run, event.kind, event.at, event.hash, row[2])
+                for event, row in zip(events, rows, strict=True)
+            ]
+            connection.executemany(_INSERT, data)
+        self._seen[chain] = Head(rows[-1][0], rows[-1][1]) if rows else keep
+
+    def _set_aside(self, connection: sqlite3.Connection, chain: str, keep: Head, *, keeps_lease: bool) -> None:
+        tail: list[Row] = connection.execute(_FROM, (chain, keep.seq + 1)).fetchall()
+        aside.keep(self.path.parent, chain, tail)
+        connection.execute("DELETE FROM events WHERE chain = ? AND seq > ?", (chain, keep.seq))
+        lease = self._lease(connection, chain)
+        if lease is not None and not keeps_lease:
+            # The fence rises, so that a conductor on this disk that counts on these entries appends nothing more.
+            self._keep(connection, rules.released(replace(lease, fence=lease.fence + 1)))
 
     def read(self, chain: str, *, after: int = 0) -> tuple[Event, ...]:
         """The events with ``seq > after``, each checked against its hash and the entry before."""
@@ -177,7 +216,8 @@ class SqliteJournal:
         seen = self._seen.get(chain, EMPTY)
         if seen not in (head, EMPTY):
             kept = connection.execute(_AT, (chain, seen.seq)).fetchone()
-            if kept is None or kept[0] != seen.hash or head.seq < seen.seq:
+            gone = kept is None or kept[0] != seen.hash or head.seq < seen.seq
+            if gone and not aside.holds(self.path.parent, chain, seen):
                 message = f"{chain}: entry {seen.seq}, which was there before, is gone or another one"
                 raise LedgerCorrupt("ledger-broken-chain", message, rules.BROKEN)
         self._seen[chain] = head

@@ -19,7 +19,7 @@ from pilothouse.views import run_json
 if TYPE_CHECKING:
     from pilothouse.guard.state import RunState
 
-State = Literal["running", "waiting", "done", "refused", "rolled-back", "aborted", "halted"]
+State = Literal["running", "waiting", "done", "refused", "rolled-back", "failed", "aborted", "halted"]
 Tool = Literal["release_plan", "release_start", "release_status", "release_resume", "request_approval"]
 _LONGEST = 600  # characters of a message
 

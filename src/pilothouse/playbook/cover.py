@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pilothouse.guard.state import ABORTED
 from pilothouse.model import Kind, Reach, Step
 from pilothouse.playbook.problem import Problem
 from pilothouse.playbook.reading import one_known
@@ -82,7 +83,7 @@ def _entrances(scene: Scene, name: str, order: Mapping[str, int]) -> Iterator[Pr
                     f"can fail into branch '{name}' before '{checkpoint}' is asked, and that checkpoint covers its acts"
                 )
                 yield scene.problem(step, message, "on_failure: stop", "on_failure")
-    if not entrances:
+    if not entrances and name != ABORTED:
         first = scene.workflow.steps(name)[0]
         yield Problem(first.line, f"no step fails into branch '{name}'", f"on_failure: {name}", "note")
 

@@ -15,7 +15,7 @@ BRANCH_KEYS = ("title", "ends", "phases")
 GATE_KEYS = ("rule", "on", "max_age")
 INPUT_KEYS = ("type", "default", "about")
 ASKS = (EACH_ACT,)
-ENDS = ("rolled-back", "halted")
+ENDS = ("rolled-back", "halted", "failed", "aborted")
 STOP = "stop"  # on_failure: the run rests where it is
 
 KINDS = tuple(str(kind) for kind in Kind)
@@ -44,15 +44,19 @@ FORMS = ("ref", "input", "setting", "run")
 # What {run: name} may name, by type.
 RUN: Mapping[str, str] = {
     "backup": "key", "base_ref": "ref", "failure": "text", "from_sha": "sha", "from_version": "version",
-    "product": "text", "run_id": "key", "started_on": "text", "superseded_branch": "text", "timeline": "object",
+    "ledger_head": "object", "product": "text", "record": "object", "release": "text", "run_id": "key",
+    "started_on": "text", "superseded_branch": "text", "timeline": "object",
     "to_sha": "sha", "to_version": "version",
 }  # fmt: skip
 
 # What {setting: dotted.path} may name, by type: the same names that config.freeze.visible makes (a test compares them).
 SETTINGS: Mapping[str, str] = {
-    "blocker_labels": "labels", "delete_branch": "flag", "has_database": "flag", "has_drift": "flag",
+    "blocker_labels": "labels", "comments_tickets": "flag",
+    "delete_branch": "flag", "deploys_itself": "flag", "has_database": "flag", "has_drift": "flag",
     "has_forge": "flag", "has_logs": "flag", "has_performance": "flag", "has_staging": "flag", "has_watch": "flag",
-    "has_manual_checks": "flag", "release_labels": "labels", "rollback_minutes": "integer",
+    "has_manual_checks": "flag", "has_promotion": "flag", "has_record": "flag", "has_tickets": "flag",
+    "promotion.branch": "ref", "promotion.deployment": "text", "promotion.timeout": "integer",
+    "release_labels": "labels", "rollback_minutes": "integer",
     "rollback_restore_asks": "flag", "watch.every_ms": "integer", "watch.window_ms": "integer",
 }  # fmt: skip
 

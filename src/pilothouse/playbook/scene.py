@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from pilothouse.model import Kind, Reach, Step, ToolSpec, Workflow
+from pilothouse.model import RECORD, Kind, Reach, Step, ToolSpec, Workflow
 from pilothouse.playbook.problem import ERROR, Problem
 from pilothouse.playbook.reading import one_known
 from pilothouse.yamlfile import Doc, load
@@ -78,4 +78,4 @@ def reach_of(step: Step, spec: ToolSpec) -> Reach | None:
 
 def must_be_covered(step: Step, spec: ToolSpec) -> bool:
     """Whether only a checkpoint may let this act happen: it reaches production, or it cannot be undone."""
-    return reach_of(step, spec) is Reach.PRODUCTION or not spec.undoable
+    return spec.name != RECORD and (reach_of(step, spec) is Reach.PRODUCTION or not spec.undoable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pilothouse.canonical import Json
@@ -16,39 +17,39 @@ def sentence(tool: str, arguments: Mapping[str, Json]) -> str:
         value = arguments.get(name)
         reference = form_of(value)
         if reference is not None:
-            return f"<{reference[1]}>"
+            return "the revert" if reference[1] == "revert.sha" else f"<{reference[1]}>"
         text = safe(str(value), 80)
         return short(text) if len(text) in (40, 64) and text.isalnum() else text
 
+    form = _SENTENCES.get(tool)
+    if form is None:
+        return f"{tool} {', '.join(f'{key} {said(key)}' for key in sorted(arguments))}"
     names = arguments.get("names")
     listed = ", ".join(safe(str(name), 40) for name in names) if isinstance(names, list) else said("names")
-    match tool:
-        case "backup.create":
-            return f"back up the database of {said('environment')}"
-        case "backup.restore":
-            return f"restore the database of {said('environment')} from the release's backup"
-        case "migrate.apply":
-            return f"apply to {said('environment')}: {listed}"
-        case "deploy.apply":
-            return f"deploy {said('version')} ({said('commit')}) to {said('environment')}"
-        case "git.release_branch":
-            return f"push branch {said('branch')}"
-        case "git.merge":
-            return f"merge {said('branch')} into {said('into')}"
-        case "git.tag":
-            return f"tag {said('tag')} on {said('commit')}"
-        case "git.delete_branch":
-            return f"delete branch {said('branch')} once it is merged"
-        case "forge.release":
-            return f"publish the release {said('tag')} with its notes"
-        case "forge.issue":
-            return "open an issue for the cause"
-        case "forge.pull_request":
-            return f"open a pull request from {said('head')} to {said('base')}"
-        case "notify.send":
-            return f"tell people: {said('event')}"
-        case _:
-            return f"{tool} {', '.join(f'{key} {said(key)}' for key in sorted(arguments))}"
+    keys = arguments.get("keys")
+    tickets = count(len(keys), "ticket") if isinstance(keys, list) else "each ticket"
+    return re.sub(r"<(\w+)>", lambda found: {"names": listed, "tickets": tickets}.get(found[1]) or said(found[1]), form)
+
+
+# <name> stands for what the argument of that name is worth.
+_SENTENCES: Mapping[str, str] = {
+    "backup.create": "back up the database of <environment>",
+    "backup.restore": "restore the database of <environment> from the release's backup",
+    "migrate.apply": "apply to <environment>: <names>",
+    "deploy.apply": "deploy <version> (<commit>) to <environment>",
+    "git.release_branch": "push branch <branch>",
+    "git.merge": "merge <branch> into <into>",
+    "git.tag": "tag <tag> on <commit>",
+    "git.delete_branch": "delete branch <branch> once it is merged",
+    "git.promote": "move <into> forward to <commit>",
+    "git.revert": "revert <bad> to <good> on <branch>",
+    "forge.release": "publish the release <tag> with its notes",
+    "forge.issue": "open an issue for the cause",
+    "forge.pull_request": "open a pull request from <head> to <base>",
+    "tickets.comment": "comment once on <tickets>",
+    "record.write": "write the <kind> record",
+    "notify.send": "tell people: <event>",
+}
 
 
 def migrations_line(facts: Mapping[str, Json]) -> str:

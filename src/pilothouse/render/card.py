@@ -10,6 +10,8 @@ import re
 from pilothouse.canonical import Json
 from pilothouse.guard.clearance import SIGNATURE, clearance_of
 from pilothouse.guard.state import MAIN, RunState
+from pilothouse.model import RECORD, Kind
+from pilothouse.render import promotion
 from pilothouse.render.acts import listing, migrations_line, number, sentence
 from pilothouse.render.text import count, duration, safe, short, wrap
 from pilothouse.settings import Product
@@ -41,20 +43,31 @@ def render_card(state: RunState, product: Product, basis: dict[str, Json]) -> st
         lines += _row("CHANGED", "since the last card; every earlier approval is void:")
         lines += [part for line in changes for part in _row("", f"→ {line}")] + [""]
     ending = ["", "Approving does this, and nothing else:", *_acts(basis, MAIN)]
-    contingent = sorted({str(a["branch"]) for a in listing(basis, "acts")} - {MAIN})
+    # A branch that writes a record and nothing else is no way for things to go wrong.
+    contingent = sorted({str(a["branch"]) for a in listing(basis, "acts") if a.get("tool") != RECORD} - {MAIN})
     for branch in contingent:
         ending += [f"And only if it goes wrong ({branch}):", *_acts(basis, branch)]
     ending += ["", f"plan {short(str(basis['plan']))}"]
     counted = 2 if facts.get("notes", {}).get("text") else 0  # the line at least that counts those of the notes
-    for checked in range(CHECKED, 0, -1):
-        rows = [line for label, *texts in _rows(state, facts, product, basis, checked) for line in _row(label, *texts)]
+    for checked, crowd in _tighter(promoted=promotion.is_promotion(state)):
+        told = _rows(state, facts, product, basis, checked, crowd)
+        rows = [line for label, *texts in told for line in _row(label, *texts)]
         if len(lines) + len(rows) + len(ending) + counted <= HEIGHT:
             break
     lines += rows
     return "\n".join([*lines, *_notes(state, facts, HEIGHT - len(lines) - len(ending)), *ending]) + "\n"
 
 
+def _tighter(*, promoted: bool) -> list[tuple[int, int]]:
+    """How many lines of findings, and how many rows less in a promotion's tables: from roomy to tight."""
+    if promoted:
+        return [(2, 0), (1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]
+    return [(checked, 0) for checked in range(CHECKED, 0, -1)]
+
+
 def _headline(state: RunState, facts: dict[str, dict[str, Json]], product: Product) -> str:
+    if promotion.is_promotion(state):
+        return promotion.headline(state, facts)
     version = facts.get("version", {}).get("version") or state.started.inputs.get("to_version") or "?"
     commit = str(facts.get("branch", {}).get("sha") or state.started.to_sha)
     staging = product.environments.get("staging")
@@ -63,7 +76,12 @@ def _headline(state: RunState, facts: dict[str, dict[str, Json]], product: Produ
 
 
 def _rows(
-    state: RunState, facts: dict[str, dict[str, Json]], product: Product, basis: dict[str, Json], checked: int
+    state: RunState,
+    facts: dict[str, dict[str, Json]],
+    product: Product,
+    basis: dict[str, Json],
+    checked: int,
+    crowd: int,
 ) -> list[tuple[str, ...]]:
     contents = facts.get("contents", {})
     rows: list[tuple[str, ...]] = []
@@ -72,20 +90,27 @@ def _rows(
         rows.append(("Why", f"severity {inputs.get('severity')}: {safe(str(inputs.get('reason')), 300)}"))
     if "notes" in facts:
         rows.append(("For users", safe(str(facts["notes"].get("headline", "")), 300)))
-    if contents:
+    if promotion.is_promotion(state):
+        rows += promotion.rows(state, facts, crowd)
+    elif contents:
         rows.append(("Changes", _changes(contents) + _unlisted(state, facts)))
         rows += _breaking(listing(contents, "breaking"))
     rows.append(("Checked", *_packed(_checked(state, basis, checked))))
     rows.append(("Risk", _risk(state, facts)))
     rows.append(("At worst", _worst(state, facts, product)))
     rows.append(("Undo", _undo(state, facts, product)))
-    if state.started.workflow != "rollback":
+    if state.started.workflow != "rollback" and _watches(state):
         rows.append(("Watch", _watch(product) if product.watch else "NONE: no watch is configured"))
     open_ends = [safe(item, 120) for item in product.not_verified]
     rows.append(("Not verified", *_packed(_counted(open_ends, min(NOT_VERIFIED, len(open_ends))) or ["nothing named"])))
     rows.append(("Exceptions", *_exceptions(state)))
     rows += _needs(basis)
     return rows
+
+
+def _watches(state: RunState) -> bool:
+    """Whether the workflow has a watch at all."""
+    return any(row["kind"] == Kind.WATCH for row in state.started.outline)
 
 
 def _exceptions(state: RunState) -> list[str]:
@@ -118,11 +143,14 @@ def _needs(basis: dict[str, Json]) -> list[tuple[str, str]]:
 
 
 def _risk(state: RunState, facts: dict[str, dict[str, Json]]) -> str:
+    if promotion.is_promotion(state):
+        return promotion.risk(facts)
     if state.started.workflow != "rollback":
         return migrations_line(facts.get("production-migrations", {}))
     if state.started.inputs.get("backup"):
         return "the database goes back to the release's backup; what was written since is lost"
-    return "the database stays as it is, with its migrations applied; --restore takes it back, too"
+    stays = "the database stays as it is, with its migrations applied"
+    return stays if promotion.reverts(state) else f"{stays}; --restore takes it back, too"
 
 
 def _worst(state: RunState, facts: dict[str, dict[str, Json]], product: Product) -> str:
@@ -252,6 +280,9 @@ def _places(state: RunState, name: str) -> list[str]:
 def _undo(state: RunState, facts: dict[str, dict[str, Json]], product: Product) -> str:
     if state.started.workflow == "rollback":
         return "a rollback is never rolled back: to go forward again, ship a mended version"
+    if promotion.is_promotion(state):
+        branch = safe(str(facts["promotion"].get("branch")), 40)
+        return f"a revert on {branch}, to which main moves; about {count(product.rollback.minutes, 'minute')}"
     live = facts.get("live", {})
     back = f"deploy {safe(str(live.get('version', '?')), 40)}"
     restore = ", database restored if need be" if "production-migrations" in facts else ""

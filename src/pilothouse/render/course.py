@@ -153,7 +153,7 @@ def state_name(state: RunState) -> str:
 
 def open_checkpoint(state: RunState) -> str:
     """The checkpoint that waits for a person, or an empty string."""
-    if state.over:
+    if state.over or state.aborted:
         return ""
     for name, known in state.checkpoints.items():
         if known.opened is not None and known.approved is None and not known.closed:
@@ -258,6 +258,11 @@ def versions(state: RunState) -> tuple[str, str]:
     decided = state.facts().get("version", {}).get("version")
     wanted = decided or state.started.inputs.get("to_version") or ""
     return state.started.from_version, str(wanted)
+
+
+def shipped_from(state: RunState) -> str:
+    """The branch that what is shipped lies on: the promoted one, where a branch is promoted, else the base."""
+    return str(state.started.inputs.get("promoted_branch") or state.started.base_ref)
 
 
 _SPELT = {"qa": "QA", "devops": "DevOps"}

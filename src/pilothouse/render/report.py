@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pilothouse.canonical import Json
 from pilothouse.guard.state import RunState
+from pilothouse.render import promotion
 from pilothouse.render.advice import advice_text, resting_advice
 from pilothouse.render.costs import by_agent, cost_pieces
 from pilothouse.render.course import (
@@ -27,7 +28,8 @@ LABEL = 12
 # A checklist is ticked by evidence: each tick names the step whose result it rests on, and the run's own evidence id.
 CHECKLISTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Pre-release", (
-        ("CI green", "ci"), ("PRs merged", "open-pulls"), ("no blocking bugs", "blockers"), ("e2e", "e2e"),
+        ("CI green", "ci"), ("contents", "contents"), ("tickets", "tickets"), ("PRs merged", "open-pulls"),
+        ("no blocking bugs", "blockers"), ("e2e", "e2e"),
         ("smoke", "smoke"), ("performance", "performance"), ("changelog", "changelog"), ("notes", "notes"),
         ("branch", "branch"),
     )),
@@ -37,9 +39,11 @@ CHECKLISTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ("no drift", "drift"),
     )),
     ("Production", (
+        ("intent on record", "intent"), ("promoted", "promote"), ("deployment found", "deployment"),
         ("backed up", "backup"), ("migrated", "production-expand"), ("deployed", "production-deploy"),
         ("contracted", "production-contract"), ("healthy", "production-health"), ("smoke", "production-smoke"),
-        ("watched", "watch"), ("merged", "merge"), ("tagged", "tag"), ("published", "publish"), ("tidied", "cleanup"),
+        ("watched", "watch"), ("merged", "merge"), ("tagged", "tag"), ("published", "publish"),
+        ("tidied", "cleanup"), ("tickets told", "comment"), ("outcome on record", "outcome"),
     )),
 )  # fmt: skip
 
@@ -80,6 +84,8 @@ def _ended(state: RunState, times: Times, width: int) -> list[Line]:
             return [*told, *_models(times, width)]
         case "waiting" if open_checkpoint(state):
             return card(state, width)
+        case "failed":
+            return [*_failed(state, width), *_models(times, width)]
         case "rolled-back":
             return [*_back(state, width), *_models(times, width)]
         case "refused":
@@ -125,18 +131,24 @@ def ship_report(state: RunState, times: Times, width: int) -> list[Line]:
     product = state.started.product
     took = duration(total_seconds(state, times))
     released = deployed_to(state, "production")
-    live = f"{product} {after} is live" if released else _short_of_production(state, after)
+    released = released or "promote" in facts
+    live = (
+        f"{product} {after or short(state.started.to_sha)} is live" if released else _short_of_production(state, after)
+    )
     was = (f"was {before or 'nothing'}",) if released else ()
     origin = fitted((*was, f"{took} from start to end", f"run {state.run}"), width - len(live) - 6)
     head = line(" ", (str(Mark.DONE), Tone.GOOD), " ", (live, Tone.STRONG), ("   " + MIDDLE.join(origin), Tone.DIM))
     lines = [BLANK, head, BLANK]
-    lines += _pairs(_links(state, facts), width)
+    promoted = promotion.is_promotion(state)
+    lines += _pairs(promotion.links(state, facts) if promoted else _links(state, facts), width)
     for title, ticks in checklists(state):
         lines += _ticks(title, ticks, width)
     if state.exceptions:
         lines += _wrapped("Exceptions", "; ".join(safe(text) for text in state.exceptions), width)
     back = (
-        f"pilothouse rollback {product} --to {before} --severity high --reason '…'"
+        f"pilothouse rollback {product} --severity high --reason '…'"
+        if promoted
+        else f"pilothouse rollback {product} --to {before} --severity high --reason '…'"
         if before
         else "nothing to go back to"
     )
@@ -204,7 +216,7 @@ def _back(state: RunState, width: int) -> list[Line]:
     severity = (
         str(state.started.inputs.get("severity", "")) if alone else (state.branched.severity if state.branched else "")
     )
-    deployed = "rollback-deploy" in facts or "redeploy" in facts
+    deployed = any(step in facts for step in ("rollback-deploy", "redeploy", "promote"))
     restored = any(step in facts for step in ("rollback-restore", "restore"))
     world = f"Production runs {good} again" if deployed else f"Production never left {good}"
     world += "; its database was restored from the release's backup." if restored else "; its database is as it was."
@@ -215,9 +227,31 @@ def _back(state: RunState, width: int) -> list[Line]:
     issue = str(facts.get("issue", {}).get("url") or "")
     if issue:
         lines += _wrapped("Issue", f"{safe(issue, 160)} (with the post-mortem draft)", width)
-    lines += _pairs([("Next", f"deal with the cause, then: pilothouse ship {state.started.product}"),
-                     ("Record", f"pilothouse audit show {state.run}")], width)  # fmt: skip
-    return lines
+    reverted = str(facts.get("revert", {}).get("sha") or "")
+    path = str(facts.get("outcome", {}).get("path") or "")
+    again = f"deal with the cause, then: pilothouse ship {state.started.product}"
+    if reverted:
+        again = f"what was taken back comes again by a revert of {short(reverted)} on the promoted branch, with the fix"
+    told = [("On record", safe(path, 120))] if path else []
+    return [*lines, *_pairs([*told, ("Next", again), ("Record", f"pilothouse audit show {state.run}")], width)]
+
+
+def _failed(state: RunState, width: int) -> list[Line]:
+    """A promotion whose deployment failed: what happened, what is so now, what to do next."""
+    branched, product = state.branched, state.started.product
+    why = safe(branched.message, 300) if branched else ""
+    severity = f" (severity {branched.severity})" if branched else ""
+    back = f"pilothouse rollback {product} --severity high --reason '…'"
+    lines = [BLANK, line(" ", (str(Mark.FAILED), Tone.BAD), " ", (f"{product} did not get there", Tone.STRONG)), BLANK]
+    lines += _wrapped("Why", why + severity, width)
+    lines += _pairs(promotion.links(state, state.facts()), width)
+    return [
+        *lines,
+        *_pairs(
+            [("Undo", back), ("Next", f"or merge a fix into the promoted branch, then: pilothouse ship {product}")],
+            width,
+        ),
+    ]
 
 
 def _halted(state: RunState, width: int) -> list[Line]:

@@ -169,11 +169,18 @@ def _panel(state: RunState, times: Times, y: float) -> tuple[list[str], float]:
     return _framed(head, [_spans(line) for line in rest], y, _edge(state), aside)
 
 
-_CALM = {"refused": "Refused", "halted": "Halted: a person must look", "aborted": "Over", "superseded": "Over"}
+_CALM = {
+    "refused": "Refused",
+    "failed": "Failed",
+    "halted": "Halted: a person must look",
+    "aborted": "Over",
+    "superseded": "Over",
+}
 
 
 def _edge(state: RunState) -> str:
-    marks = {"done": Mark.DONE, "rolled-back": Mark.BACK, "halted": Mark.WAITING, "refused": Mark.FAILED}
+    marks = {"done": Mark.DONE, "rolled-back": Mark.BACK, "halted": Mark.WAITING, "refused": Mark.FAILED,
+             "failed": Mark.FAILED}  # fmt: skip
     return COLOURS[marks.get(state.standing(), Mark.TO_COME)]
 
 

@@ -21,6 +21,7 @@ from pilothouse.render.course import (
     needed,
     next_action,
     seconds_between,
+    shipped_from,
 )
 from pilothouse.render.logs import log_of
 from pilothouse.render.rows import MIDDLE, Mark, WatchView
@@ -171,7 +172,9 @@ def _failure(
         actions = (
             _sentence(told.hint),
             f"Go on    {next_action(state)}",
-            f"Anew     {again}, once a mended commit is on {state.started.base_ref}; or abort this run first",
+            ""
+            if told.reason_code.endswith(("-unreachable", "-rate-limited"))
+            else f"Anew     {again}, once a mended commit is on {shipped_from(state)}; or abort this run first",
             f"Details  pilothouse explain {told.reason_code}",
         )
         found = (*_findings(step, state, now), *log_of(step, state))

@@ -9,7 +9,17 @@ from itertools import groupby
 
 from pilothouse.guard.state import MAIN, RunState
 from pilothouse.model import Kind
-from pilothouse.render.course import Entry, Standing, Times, agent_title, outline, seconds_between, standing, versions
+from pilothouse.render.course import (
+    Entry,
+    Standing,
+    Times,
+    agent_title,
+    outline,
+    seconds_between,
+    shipped_from,
+    standing,
+    versions,
+)
 from pilothouse.render.rows import Mark, Row, StepRow, Timeline
 from pilothouse.render.telling import ROW_TEXT, told_of, watch_view
 from pilothouse.render.text import safe, short
@@ -46,7 +56,7 @@ def origin(state: RunState, *, named: bool = True) -> tuple[str, ...]:
     started = state.started
     return (
         started.workflow, f"run {state.run}" if named else "dry run",
-        f"{safe(started.base_ref, 30)} {short(started.to_sha)}", f"started by {safe(started.started_by, 40)}",
+        f"{safe(shipped_from(state), 30)} {short(started.to_sha)}", f"started by {safe(started.started_by, 40)}",
     )  # fmt: skip
 
 

@@ -1,5 +1,14 @@
 """Act tools: each changes the world by one effect that can be looked for."""
 
-from pilothouse_tools.act import database, deploy, forge, git, notify
+from pilothouse_tools.act import database, deploy, forge, git, notify, promotion, record, tickets
 
-ACTORS = (*git.TOOLS, *deploy.TOOLS, *database.TOOLS, *forge.TOOLS, *notify.TOOLS)
+ACTORS = (
+    *git.TOOLS,
+    *promotion.TOOLS,
+    *record.TOOLS,
+    *tickets.TOOLS,
+    *deploy.TOOLS,
+    *database.TOOLS,
+    *forge.TOOLS,
+    *notify.TOOLS,
+)

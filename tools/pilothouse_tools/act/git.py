@@ -128,7 +128,7 @@ def _apply_merge(context: Context, arguments: Arguments, _permit: Permit) -> Non
         repo.require(head)
         if repo.is_ancestor(commit, head):
             return
-        merged = repo.commit(_merged_tree(context, head, commit, into), [head, commit], message)
+        merged = repo.commit(merged_tree(context, head, commit, into), [head, commit], message)
         try:
             repo.push(f"refs/heads/{into}", merged, head)
         except ToolFailed as error:
@@ -138,7 +138,8 @@ def _apply_merge(context: Context, arguments: Arguments, _permit: Permit) -> Non
             return
 
 
-def _merged_tree(context: Context, head: str, commit: str, into: str) -> str:
+def merged_tree(context: Context, head: str, commit: str, into: str) -> str:
+    """The tree of a merge of a commit into a head. Raises ToolFailed("merge-conflict"), naming the files."""
     done = context.repo.run(
         "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", "--end-of-options", head, commit
     )
@@ -197,6 +198,8 @@ def _apply_tag(context: Context, arguments: Arguments, _permit: Permit) -> None:
     stamp = context.repo.read("var", "GIT_COMMITTER_IDENT").decode().strip()
     if not stamp.startswith(f"{author.name} <"):
         raise ToolFailed("git-failed", "git does not accept the run's signature")
+    if trailer := arguments.text("trailer"):
+        text = f"{text or tag}\n\n{trailer.strip()}"
     body = f"object {commit}\ntype commit\ntag {tag}\ntagger {stamp}\n\n{text or tag}\n"
     made = context.repo.read("mktag", stdin=body.encode()).decode().strip()
     context.repo.push(_tag_refs(arguments)[0], made, "")
@@ -267,7 +270,9 @@ TOOLS = (
         acts(
             "git.tag",
             "Publish an annotated tag on a commit.",
-            {"tag": Argument("tag"), "commit": Argument("sha"), "message": Argument("text", text_body=True)},
+            {"tag": Argument("tag"), "commit": Argument("sha"), "message": Argument("text", text_body=True),
+                "trailer": Argument("text", required=False, text_body=True, about="where the ledger stands"),
+            },
             {"tag": "tag", "object": "sha"},
             effect=EffectClass.KEYED, reach=Reach.PRODUCTION, undoable=False,
         ),

@@ -112,6 +112,13 @@ def _report(context: Context, arguments: Arguments) -> Observation:
     return Observation({"text": body}, "", text.one_line(body))
 
 
+def _comment(context: Context, arguments: Arguments) -> Observation:
+    release, sha = arguments.text("release"), arguments.text("sha")
+    values = {**_values(context, arguments), "release": release, "sha": sha[:12]}
+    body = templates.render(context.templates, "comment.md.j2", values).strip()
+    return Observation({"text": body}, "", "what each ticket is told")
+
+
 def _tool(name: str, about: str, more: dict[str, Argument], results: dict[str, str], look: Look) -> Watcher:
     return drafts(name, about, {**more, **_EVENT}, results, look)
 
@@ -123,6 +130,13 @@ TOOLS = (
         {"event": Argument("text")},
         {"text": "text", "headline": "text"},
         _notice,
+    ),
+    _tool(
+        "comment.render",
+        "What a ticket is told once production runs it.",
+        {"release": Argument("text"), "sha": Argument("sha")},
+        {"text": "text"},
+        _comment,
     ),
     _tool(
         "issue.render",

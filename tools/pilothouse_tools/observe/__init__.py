@@ -1,17 +1,23 @@
 """Observe tools: each reads the world and changes nothing in it."""
 
 from pilothouse_tools.observe import (
+    anchor,
     base,
     checks,
+    contents,
     database,
+    deployments,
     forge,
     git,
     health,
     operations,
     present,
+    promotion,
+    record,
     secrets,
     slices,
     suites,
+    tickets,
     touched,
     version,
 )
@@ -19,6 +25,12 @@ from pilothouse_tools.observe import (
 OBSERVERS = (
     *base.TOOLS,
     *git.TOOLS,
+    *promotion.TOOLS,
+    *contents.TOOLS,
+    *deployments.TOOLS,
+    *record.TOOLS,
+    *anchor.TOOLS,
+    *tickets.TOOLS,
     *slices.TOOLS,
     *touched.TOOLS,
     *secrets.TOOLS,

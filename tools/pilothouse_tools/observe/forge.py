@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from pilothouse.errors import ToolFailed
 from pilothouse.model import Argument, Observation
 from pilothouse_tools import forge
+from pilothouse_tools.batches import Lookup, look_up
 from pilothouse_tools.door import Arguments, observes
 from pilothouse_tools.text import one_line
 
@@ -30,6 +31,7 @@ _STATES = {
 # Where a status and a check run share a name, the worse one counts.
 _WORSE = ("success", "neutral", "skipped", "pending", "unknown", "failure")
 _MOST_PULLS = 2000
+_NOT_TOLD = frozenset({"forge-not-found", "forge-denied"})
 
 
 def _ci(context: Context, arguments: Arguments) -> Observation:
@@ -50,7 +52,10 @@ def _ci(context: Context, arguments: Arguments) -> Observation:
     complete = isinstance(total, dict) and total.get("total_count") == len(runs)
     listed: list[Json] = [checks[name] for name in sorted(checks)]
     green = sum(item["state"] == "success" for item in checks.values())
-    return Observation({"sha": sha, "checks": listed, "complete": complete}, sha, f"CI {green}/{len(checks)} green")
+    facts: dict[str, Json] = {"sha": sha, "checks": listed, "complete": complete}
+    if "branch" in arguments:  # what the forge itself would ask of that branch
+        facts["required"] = _required_checks(context, arguments).facts["names"]
+    return Observation(facts, sha, f"CI {green}/{len(checks)} green")
 
 
 def _newest(items: list[dict[str, Json]], name: str) -> list[dict[str, Json]]:
@@ -136,32 +141,22 @@ def _pulls(context: Context, arguments: Arguments) -> Observation:
             "bad-argument", f"forge.pulls argument 'numbers' must be a list of at most {_MOST_PULLS} positive numbers"
         )
     numbers = sorted(set(cast("list[int]", wanted)))
-    owner, _, name = forge.configured(context).repository.partition("/")
-    pulls: list[Json] = []
-    missing: list[Json] = []
-    for start in range(0, len(numbers), forge.PAGE):
-        batch = numbers[start : start + forge.PAGE]
-        fields = "".join(f" p{n}: pullRequest(number: {n}) {{ ...f }}" for n in batch)
-        query = (f"query($owner: String!, $name: String!) {{ repository(owner: $owner, name: $name) {{{fields} }} }} "
-                 "fragment f on PullRequest { number title url state mergedAt author { login } }")  # fmt: skip
-        found = forge.graphql(context, query, {"owner": owner, "name": name}).get("repository")
-        if not isinstance(found, dict):
-            raise ToolFailed("forge-not-found", f"the forge has no repository {owner}/{name}")
-        for number in batch:
-            pull = found.get(f"p{number}")
-            if isinstance(pull, dict):
-                pulls.append(
-                    {
-                        "number": number,
-                        "title": one_line(forge.word(pull, "title")),
-                        "author": forge.word(pull, "author", "login"),
-                        "url": forge.word(pull, "url"),
-                        "merged_at": forge.word(pull, "mergedAt"),
-                        "state": forge.word(pull, "state").lower(),
-                    }
-                )
-            else:
-                missing.append(number)
+    fields = "number title url state mergedAt author { login }"
+    lookups = [Lookup(f"pullRequest(number: {number}) {{ {fields} }}", f"pull request #{number}") for number in numbers]
+    found = dict(zip(numbers, look_up(context, lookups), strict=True))
+    pulls: list[Json] = [
+        {
+            "number": number,
+            "title": one_line(forge.word(pull, "title")),
+            "author": forge.word(pull, "author", "login"),
+            "url": forge.word(pull, "url"),
+            "merged_at": forge.word(pull, "mergedAt"),
+            "state": forge.word(pull, "state").lower(),
+        }
+        for number, pull in found.items()
+        if pull is not None
+    ]
+    missing: list[Json] = [number for number, pull in found.items() if pull is None]
     return Observation(
         {"pulls": pulls, "missing": missing}, "", f"{len(pulls)} pull requests, {len(missing)} not found"
     )
@@ -182,12 +177,77 @@ def _milestones(context: Context, _arguments: Arguments) -> Observation:
     return Observation({"milestones": milestones}, "", f"{len(milestones)} closed milestones")
 
 
+def _pulls_into(context: Context, arguments: Arguments) -> Observation:
+    branch = arguments.text("branch")
+    found = forge.pages(context, forge.path(context, "pulls"), {"state": "open", "base": branch})
+    pulls: list[Json] = [
+        {
+            "number": forge.number(item),
+            "title": one_line(forge.word(item, "title")),
+            "author": forge.word(item, "user", "login"),
+            "url": one_line(forge.word(item, "html_url"), 300),
+            "draft": item.get("draft") is True,
+        }
+        for item in sorted(found, key=forge.number)
+    ]
+    what = "pull request" if len(pulls) == 1 else "pull requests"
+    return Observation({"pulls": pulls}, "", f"{len(pulls)} open {what} into {branch}")
+
+
+def _required_checks(context: Context, arguments: Arguments) -> Observation:
+    """Both ways in which GitHub requires checks: a protected branch's own list, and rulesets; both hold at once."""
+    branch = arguments.text("branch")
+    protected, ruled = _protected(context, branch), _ruled(context, branch)
+    source = "protection" if protected else "rules" if ruled else "none"
+    names: list[Json] = [*sorted(protected | ruled)]
+    return Observation({"names": names, "source": source}, "", f"{len(names)} required checks ({source})")
+
+
+def _protected(context: Context, branch: str) -> set[str]:
+    # Not .../protection: only administrators may read that one.
+    answer = _asked(context, "branches", branch)
+    found: Json = answer if isinstance(answer, dict) else {}
+    for part in ("protection", "required_status_checks", "contexts"):
+        found = found.get(part) if isinstance(found, dict) else None
+    return {one_line(name) for name in found if isinstance(name, str)} if isinstance(found, list) else set()
+
+
+def _ruled(context: Context, branch: str) -> set[str]:
+    names: set[str] = set()
+    try:
+        rules = list(forge.pages(context, forge.path(context, "rules", "branches", branch), {}))
+    except ToolFailed as failure:
+        if failure.reason_code not in _NOT_TOLD:
+            raise
+        return names
+    for rule in rules:
+        parameters = rule.get("parameters")
+        if forge.word(rule, "type") == "required_status_checks" and isinstance(parameters, dict):
+            checks = parameters.get("required_status_checks")
+            listed = checks if isinstance(checks, list) else []
+            names |= {forge.word(item, "context") for item in listed if isinstance(item, dict)}
+    return {one_line(name) for name in names if name}
+
+
+def _asked(context: Context, *parts: str) -> Json:
+    """What an address answers; None where there is nothing, or the credential may not see it."""
+    try:
+        return forge.get(context, forge.path(context, *parts))
+    except ToolFailed as failure:
+        if failure.reason_code not in _NOT_TOLD:
+            raise
+        return None
+
+
 TOOLS = (
     observes(
         "forge.ci",
         "Statuses and check runs of exactly one commit, the newest of each name.",
-        {"sha": Argument("sha")},
-        {"sha": "sha", "checks": "object", "complete": "flag"},
+        {
+            "sha": Argument("sha"),
+            "branch": Argument("ref", required=False, about="whose required checks are asked for, too"),
+        },
+        {"sha": "sha", "checks": "object", "complete": "flag", "required": "names"},
         _ci,
     ),
     observes(
@@ -210,6 +270,20 @@ TOOLS = (
         {"numbers": Argument("object", about="list of numbers")},
         {"pulls": "object", "missing": "object"},
         _pulls,
+    ),
+    observes(
+        "forge.pulls_into",
+        "Open pull requests into a branch.",
+        {"branch": Argument("ref")},
+        {"pulls": "object"},
+        _pulls_into,
+    ),
+    observes(
+        "forge.required_checks",
+        "The checks that the forge itself requires of a branch, by its protection or by rulesets.",
+        {"branch": Argument("ref")},
+        {"names": "names", "source": "text"},
+        _required_checks,
     ),
     observes(
         "forge.milestones", "Closed milestones, and when they were closed.", {}, {"milestones": "object"}, _milestones

@@ -66,7 +66,7 @@ TOOLS = (
         "Whether an environment answers the expected version and good health, several times in a row.",
         {
             "environment": Argument("environment"),
-            "version": Argument("version"),
+            "version": Argument("version", required=False, about="empty: judged by the commit alone"),
             "sha": Argument("sha", required=False),
         },
         {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.errors import ToolFailed, Unreachable
 from pilothouse.model import Argument, Observation
-from pilothouse_tools import commands, web
+from pilothouse_tools import commands, envelope, web
 from pilothouse_tools.door import Arguments, observes
 from pilothouse_tools.text import one_line, visible
 
@@ -154,6 +154,8 @@ def _credentials(context: Context, _arguments: Arguments) -> Observation:
     missing: list[Json] = [
         {"environment": where, "name": name} for where, name in wanted if not context.environ.get(name)
     ]
+    # A key that signs records and is not there must stop a run before anything moves, not when the record is written.
+    envelope.key_of(context.product.audit, context.environ, context.child_environ())
     return Observation({"missing": missing}, "", f"{len(wanted) - len(missing)} of {len(wanted)} credentials present")
 
 

@@ -379,6 +379,36 @@ class Documents:
             ],
         }
 
+    def branch(self, name: str, head: GitObject) -> Document:
+        """A branch, and which checks it requires, as everybody may read it who may read the repository."""
+        url, contexts = f"{REPOSITORY_API}/branches/{name}", self._required(name, "protection")
+        checks = {"enforcement_level": "non_admins" if contexts else "off", "contexts": contexts}
+        required: list[Document] = [{"context": context, "app_id": None} for context in contexts]
+        return {
+            "name": name,
+            "commit": self.commit(head),
+            "_links": {"html": f"{REPOSITORY}/tree/{name}", "self": url},
+            "protected": bool(contexts),
+            "protection": {"enabled": bool(contexts), "required_status_checks": checks | {"checks": required}},
+            "protection_url": f"{url}/protection",
+        }
+
+    def rules(self, name: str) -> list[Document]:
+        """The rules of rulesets that hold for a branch."""
+        contexts = self._required(name, "rules")
+        parameters = {
+            "required_status_checks": [{"context": context} for context in contexts],
+            "strict_required_status_checks_policy": False,
+        }
+        source = {"ruleset_source_type": "Repository", "ruleset_source": f"{OWNER}/{NAME}", "ruleset_id": 1}
+        return [{"type": "required_status_checks", "parameters": parameters, **source}] if contexts else []
+
+    def _required(self, branch: str, source: str) -> list[str]:
+        rows = self._store.rows(
+            "SELECT context FROM required WHERE branch = ? AND source = ? ORDER BY context", branch, source
+        )
+        return [row["context"] for row in rows]
+
     def release(self, row: Row) -> Document:
         """A release."""
         url = f"{REPOSITORY_API}/releases/{row['id']}"

@@ -49,6 +49,10 @@ class CommitObjects(ABC):
         self.store, self.origin, self.results = store, origin, results
 
     @abstractmethod
+    def repository(self) -> Object:
+        """The repository."""
+
+    @abstractmethod
     def associated(self, oid: str) -> Page:
         """The pull requests that brought a commit."""
 
@@ -115,6 +119,7 @@ class CommitObjects(ABC):
             "associatedPullRequests": lambda **page: self.associated(oid)(**page),  # noqa: PLW0108 (git is asked when the field is)
             "statusCheckRollup": lambda **_: self.rollup(oid),
             "status": lambda **_: self._status(oid),
+            "repository": lambda **_: self.repository(),
         }
 
     def _status(self, oid: str) -> Object | None:

@@ -81,6 +81,13 @@ class Origin:
         assert process.stdin and process.stdout, "both pipes are opened above"
         return process.stdin, process.stdout
 
+    def close(self) -> None:
+        """Ends the process behind it; the next question starts another."""
+        with self._lock:
+            if self._process is not None:
+                self._process.communicate()
+                self._process = None
+
     def object(self, oid: str) -> GitObject | None:
         """An object by its full name."""
         if not SHA.fullmatch(oid):

@@ -180,13 +180,13 @@ class Queries(ThreadObjects):
         newest = self.store.row(
             "SELECT max(id) AS id FROM deployments WHERE environment = ? AND state = 'success'", row["environment"]
         )
-        state = "ACTIVE" if newest and newest["id"] == row["id"] else "INACTIVE"
+        ended = {"success": "ACTIVE" if newest and newest["id"] == row["id"] else "INACTIVE", "failure": "FAILURE"}
         return {
             "__typename": "Deployment",
             "id": f"DE_{row['id']}",
             "databaseId": row["id"],
             "environment": row["environment"],
-            "state": state if row["state"] == "success" else "FAILURE",
+            "state": ended.get(row["state"], row["state"].upper()),
             "createdAt": row["created"],
             "updatedAt": row["created"],
             "description": row["description"],

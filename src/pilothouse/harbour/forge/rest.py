@@ -100,6 +100,8 @@ class Rest:
                 lambda _: [documents.label(row) for row in self._store.rows("SELECT * FROM labels")],
             ),
             ("GET", f"{HOME}/milestones", self._milestones),
+            ("GET", f"{HOME}/branches/(?P<name>.+)", self._branch),
+            ("GET", f"{HOME}/rules/branches/(?P<name>.+)", lambda _, name: self._documents.rules(name)),
             ("GET", f"{HOME}/deployments", self._deployments),
             ("GET", deployment, lambda _, number: self._reports.deployment(self._row("deployments", number))),
             ("GET", f"{deployment}/statuses", self._deployment_statuses),
@@ -251,13 +253,20 @@ class Rest:
             rows = [row for row in rows if name not in request.query or row[name] == request.query[name]]
         return [self._reports.deployment(row) for row in rows]
 
+    def _branch(self, _: Request, name: str) -> Any:
+        head = self._origin.ref(f"refs/heads/{name}")
+        if not head:
+            raise Failed(404, "Branch not found")
+        return self._documents.branch(name, self._origin.commit(head))
+
     def _milestones(self, request: Request) -> Any:
         wanted = request.query.get("state", "open")
         rows = self._store.rows("SELECT * FROM milestones ORDER BY number DESC")
         return [self._reports.milestone(row) for row in rows if wanted in {"all", row["state"]}]
 
     def _deployment_statuses(self, _: Request, number: str) -> Any:
-        return [self._reports.deployment_status(self._row("deployments", number))]
+        row = self._row("deployments", number)
+        return [self._reports.deployment_status(row)] if row["state"] else []
 
     def _releases(self, _: Request) -> Any:
         return [self._documents.release(row) for row in self._store.rows("SELECT * FROM releases ORDER BY id DESC")]

@@ -20,6 +20,7 @@ from pilothouse.harbour.forge.queries import Queries
 from pilothouse.harbour.forge.rest import Reply, Rest
 from pilothouse.harbour.forge.results import Results
 from pilothouse.harbour.forge.schema import Schema
+from pilothouse.harbour.forge.troubles import Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +46,20 @@ class Forge:
         self._queries = Queries(store, Origin(folder / "origin.git"), Results(store, self._switches))
         self.mutations = Mutations(self._queries, pushed)
         self._rest = Rest(self._queries, self.mutations)
+        self._troubles = Troubles(folder / "troubles.json")
+
+    def close(self) -> None:
+        """Lets go of the repository."""
+        self._queries.origin.close()
 
     def answer(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Reply:
         """Answers one request, and writes it down with its answer."""
         body = None
         try:
             body = json.loads(raw) if raw else None
-            reply = self._refused(headers) or self._answered(method, target, body)
+            trouble = self._troubles.spend(urlsplit(target).path)
+            reply = self._refused(headers) or (trouble and trouble.instead()) or self._answered(method, target, body)
+            reply = trouble.upon(reply) if trouble else reply
         except ValueError:
             reply = Reply(400, {"message": "Problems parsing JSON"})
         except Exception as error:  # noqa: BLE001 (a mistake of the sandbox must look like one, never like an answer)

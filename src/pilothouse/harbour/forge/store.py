@@ -20,7 +20,8 @@ CREATE TABLE threads (
   head TEXT NOT NULL DEFAULT '', base TEXT NOT NULL DEFAULT '', head_sha TEXT NOT NULL DEFAULT '',
   base_sha TEXT NOT NULL DEFAULT '', draft INTEGER NOT NULL DEFAULT 0,
   merge_sha TEXT NOT NULL DEFAULT '', merged TEXT, merged_by TEXT NOT NULL DEFAULT '',
-  reviews TEXT NOT NULL DEFAULT '[]');
+  reviews TEXT NOT NULL DEFAULT '[]',
+  landed TEXT NOT NULL DEFAULT '[]'); -- the commits of its base that a rebase made of it
 CREATE TABLE comments (
   id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, author TEXT NOT NULL, body TEXT NOT NULL, created TEXT NOT NULL);
 CREATE TABLE releases (
@@ -37,6 +38,8 @@ CREATE TABLE milestones (
 CREATE TABLE deployments (
   id INTEGER PRIMARY KEY, environment TEXT NOT NULL, sha TEXT NOT NULL, ref TEXT NOT NULL, state TEXT NOT NULL,
   description TEXT NOT NULL, created TEXT NOT NULL);
+CREATE TABLE required (
+  branch TEXT NOT NULL, source TEXT NOT NULL CHECK (source IN ('protection', 'rules')), context TEXT NOT NULL);
 """
 Row = dict[str, Any]
 

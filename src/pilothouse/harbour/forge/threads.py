@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from pilothouse.harbour.forge.connections import Page, connection
@@ -20,15 +19,19 @@ if TYPE_CHECKING:
 class ThreadObjects(CommitObjects):
     """What people talk about."""
 
-    @abstractmethod
-    def repository(self) -> Object:
-        """The repository."""
-
     def bringing(self, oid: str) -> list[Row]:
-        """The pull requests that brought a commit: by their merge commit, or by one of their own commits."""
+        """The pull requests that brought a commit: what came of them on their base, or one of their own commits.
+
+        As GitHub tells it: an open one only of a commit that the default branch does not have.
+        """
         rows = self.store.threads("pull")
-        by_name = [row for row in rows if oid in {row["merge_sha"], row["head_sha"]}]
-        return by_name or [row for row in rows if oid in self.commits(row)]
+        related = [row for row in rows if self._concerns(row, oid)]
+        if any(row["state"] == "OPEN" for row in related) and self.origin.contains("refs/heads/main", oid):
+            return [row for row in related if row["state"] != "OPEN"]
+        return related
+
+    def _concerns(self, row: Row, oid: str) -> bool:
+        return oid in {row["merge_sha"], row["head_sha"]} or oid in row["landed"] or oid in self.commits(row)
 
     def associated(self, oid: str) -> Page:
         """A page of them."""
@@ -183,7 +186,8 @@ class ThreadObjects(CommitObjects):
             "__typename": "PullRequestReview",
             "id": f"PRR_{row['number']}_{number}",
             "author": account(review["login"]),
-            "authorAssociation": "MEMBER",
+            "authorAssociation": "MEMBER" if review.get("can_push", True) else "NONE",
+            "authorCanPushToRepository": review.get("can_push", True),
             "state": review["state"],
             "body": "",
             "submittedAt": review["at"],
