@@ -121,14 +121,8 @@ def endless(asked: Asked) -> Reply:
 
 
 def again(first: Reply, then: Callable[[Asked], Reply] = helpful) -> Callable[[Asked], Reply]:
-    """One reply, and from then on another way."""
-    seen: list[Asked] = []
-
-    def play(asked: Asked) -> Reply:
-        seen.append(asked)
-        return first if len(seen) == 1 else then(asked)
-
-    return play
+    """One reply to the first request that a server gets, and from then on another way."""
+    return lambda asked: then(asked) if asked.number else first
 
 
 def of_tool(make: Callable[[str], dict[str, Any]]) -> Callable[[Asked], Reply]:
