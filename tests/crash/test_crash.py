@@ -66,8 +66,11 @@ def kill_at(steps, boundaries):
     return hook
 
 
-# In the timeline of a post-mortem; and which commit of the archive branch a record's address names.
-MOMENT = re.compile(r"\b\d\d:\d\d:\d\d\b|(?<=/tree/)[0-9a-f]{40}(?=/releases/)")
+# In the timeline of a post-mortem; which commit of the archive branch a record is in; where the ledger stood.
+MOMENT = re.compile(
+    r"\b\d\d:\d\d:\d\d\b|(?<=/tree/)[0-9a-f]{40}(?=/releases/)|(?<=compliance-archives at )[0-9a-f]{12}"
+    r"|(?<=Pilothouse-Ledger: )\d+ [0-9a-f]{64}"
+)
 
 
 def snapshot(world, app, run):
@@ -76,7 +79,9 @@ def snapshot(world, app, run):
 
 def description(world, app, run):
     pointed = refs(world)
-    pointed.pop("refs/heads/compliance-archives", None)
+    if pointed.pop("refs/heads/compliance-archives", None):
+        # A tag's message holds where the ledger stood; what it names counts.
+        pointed = {name: to.split()[-1] if name.startswith("refs/tags/") else to for name, to in pointed.items()}
     return {
         "refs": pointed,
         "records": records(world),
